@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* All that one configuration compiles to: ports, streams, their packets and shapes. Immutable and without any
+ * interface, so that `volleyd --check` is pure. Every check that needs more than one line of the file is made
+ * here. Main thread; reference counted.
+ *
+ * What depends on an interface is left open: percent of a link (rates are struct rate until arming), the
+ * source address (packet_set_source), whether the interface is allowed (a warning here, an error when
+ * arming). */
+#ifndef PLAN_PLAN_H
+#define PLAN_PLAN_H
+
+#include "analysis/requirement.h"
+#include "config/schema.h"
+#include "pace/pacer.h"
+#include "packet/packet.h"
+
+struct plan_port {
+    const struct port_spec *spec;
+    uint32_t largest_bytes; /* of all its streams, in memory */
+    uint16_t segments;      /* largest run */
+    uint32_t streams;
+};
+
+struct plan_stream {
+    const char *name;
+    const struct stream_spec *spec; /* shared by the copies of one entry */
+    uint32_t copy;                  /* 1-based; 0: not a copy */
+    uint32_t port;                  /* index in ports */
+    struct packet *packet;
+    struct rate rate; /* with `each` applied; burst, ramp and stairs are in spec->shape */
+    uint64_t count, duration_ns, delay_ns; /* count 0: none */
+    struct ratio phase;
+    uint32_t next;          /* index of the stream that follows; PLAN_NONE */
+    const uint32_t *expect; /* indices of ports */
+    uint32_t expected;
+    const struct requirement *require;
+    uint32_t required;
+    uint64_t fingerprint; /* equal for equal streams of two plans: such a stream goes on through a reload */
+};
+
+#define PLAN_NONE UINT32_MAX
+
+struct plan {
+    struct spec spec;
+    struct plan_port *ports;
+    uint32_t port_count;
+    struct plan_stream *streams;
+    uint32_t stream_count;
+    char source[128]; /* "file /etc/volleyd/volleyd.conf" or "apply by uid 0 at …" */
+};
+
+/* From a file's tree, which the plan owns from now on (also on failure). */
+int plan_compile(struct tree *tree, const char *source, struct plan **out, struct complaints *complaints);
+/* Streams and templates of tree (SPEC_APPLY) on the ports and safety of base. add: beside base's streams
+ * (same names are replaced). */
+int plan_apply(const struct plan *base, struct tree *tree, bool add, const char *source, struct plan **out,
+               struct complaints *complaints);
+struct plan *plan_ref(const struct plan *plan);
+void plan_unref(const struct plan *plan); /* NULL is fine */
+
+uint32_t plan_find_stream(const struct plan *plan, const char *name); /* PLAN_NONE */
+uint32_t plan_find_port(const struct plan *plan, const char *name);
+
+/* Arming: the shape of one stream's part on a link of link_bit L1 bit/s (0: unknown, then percent is an
+ * error). out borrows stairs from *stairs, which the caller owns (free). */
+int plan_shape(const struct plan *plan, uint32_t stream, uint64_t link_bit, uint32_t part, uint32_t parts,
+               struct pace_shape *out, struct pace_rate **stairs, struct err *err);
+/* A rate for one stream in force at run time; checked against safety.max_rate together with the others of its
+ * port. */
+int plan_resolve_rate(const struct rate *rate, uint64_t link_bit, struct pace_rate *out, struct err *err);
+/* L1 bits a second that a rate comes to for this stream (frames of mean size). UINT64_MAX for max. */
+uint64_t plan_rate_bit(const struct plan_stream *stream, const struct pace_rate *rate);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Accounts that balance: one record a stream part and one a queue, one writer each (its worker), published
+ * once a batch under a sequence number, so that every read is consistent in itself:
+ *
+ *   scheduled = queued + missed        queued = completed + rejected + withdrawn + in_flight
+ */
+#ifndef RUN_COUNTERS_H
+#define RUN_COUNTERS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct counts { /* frames on the wire; UDP segments count each */
+    uint64_t scheduled, queued, completed, rejected, withdrawn, missed, in_flight;
+    uint64_t bytes_l2; /* of completed frames, with FCS */
+};
+#define COUNTS_WORDS (sizeof(struct counts) / sizeof(uint64_t))
+
+struct queue_counts {
+    struct counts frames;
+    uint64_t kicks, waits, wakeups, again,
+        nobufs;          /* waits: times the queue waited for the engine; wakeups: POLLOUT that came */
+    uint64_t last_error; /* errno of the last failed kick, 0 */
+};
+#define QUEUE_COUNTS_WORDS (sizeof(struct queue_counts) / sizeof(uint64_t))
+
+/* A seqlock over words. */
+struct record {
+    _Atomic uint32_t sequence; /* odd while being written */
+    uint32_t words;
+    _Atomic uint64_t word[QUEUE_COUNTS_WORDS];
+};
+
+void record_init(struct record *record, uint32_t words);
+void record_publish(struct record *record, const uint64_t *from); /* the one writer */
+void record_read(const struct record *record,
+                 uint64_t *out); /* any thread; retries while the writer writes */
+
+void counts_add(struct counts *sum, const struct counts *more);
+bool counts_balance(const struct counts *counts); /* both identities */
+
+#endif
