@@ -25,17 +25,19 @@ struct queue_counts {
 };
 #define QUEUE_COUNTS_WORDS (sizeof(struct queue_counts) / sizeof(uint64_t))
 
-/* A seqlock over words. */
+/* A seqlock over words: the writer never waits, a reader retries while it writes. */
 struct record {
     _Atomic uint32_t sequence; /* odd while being written */
     uint32_t words;
     _Atomic uint64_t word[QUEUE_COUNTS_WORDS];
 };
 
+/* Zeros, words ≤ QUEUE_COUNTS_WORDS of them. Before any other thread has the record. */
 void record_init(struct record *record, uint32_t words);
-void record_publish(struct record *record, const uint64_t *from); /* the one writer */
-void record_read(const struct record *record,
-                 uint64_t *out); /* any thread; retries while the writer writes */
+/* The one writer. */
+void record_publish(struct record *record, const uint64_t *from);
+/* Any thread; writes record->words words. Gives way to a writer that was put to sleep while it wrote. */
+void record_read(const struct record *record, uint64_t *out);
 
 void counts_add(struct counts *sum, const struct counts *more);
 bool counts_balance(const struct counts *counts); /* both identities */

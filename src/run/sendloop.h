@@ -5,64 +5,100 @@
 #ifndef RUN_SENDLOOP_H
 #define RUN_SENDLOOP_H
 
+#include <stdalign.h>
+
 #include "engine/engine.h"
 #include "pace/schedule.h"
 #include "packet/packet.h"
 #include "run/counters.h"
 
-/* One stream's share on one queue. Made by the main thread, then owned by the worker until it lets go. */
-struct part {
-    uint32_t stream;              /* index in the plan, for the main thread */
-    struct packet *packet;        /* borrowed from the plan */
-    struct packet_cursor *cursor; /* owned */
-    struct pacer *pacer;          /* owned */
-    struct pace_shape shape;      /* what pacer borrows */
-    struct pace_rate *stairs;     /* owned */
-    uint64_t count;               /* frames to complete; 0: no limit */
-    bool signed_frames;
-    uint16_t signature_stream;
-    _Atomic uint32_t state; /* enum part_state; written by the worker */
-    struct counts counts;   /* worker thread only */
-    uint32_t sequence;      /* of the next signature */
-    struct record record;   /* what others read */
-};
+enum { CACHE_LINE_BYTES = 64 };
+
 enum part_state { PART_IDLE, PART_RUNNING, PART_PAUSED, PART_DRAINING, PART_DONE };
 
+/* One stream's share on one queue. Made by the main thread, then owned by the worker until it lets go. Others
+ * read only state and record; state DONE is written after the record that belongs to it. */
+struct part {
+    /* The two cache lines that a frame touches: what is counted, and what is sent. Worker thread only. */
+    alignas(CACHE_LINE_BYTES) struct counts counts;
+    alignas(CACHE_LINE_BYTES) struct packet_cursor *cursor; /* owned */
+    uint64_t left;             /* frames that may still be queued; UINT64_MAX: no limit */
+    uint32_t first_tag;        /* what a slot holds: this + variant */
+    uint32_t bytes;            /* of an unvarying frame in memory; of one segment */
+    uint32_t sequence;         /* of the next signature */
+    uint16_t signature_stream; /* set by the main thread */
+    uint16_t segments;         /* frames that a full slot makes */
+    bool signed_frames;        /* set by the main thread */
+    bool unvarying;            /* a slot that holds it needs no touch */
+    bool always_due;           /* rate max and no shape: the schedule need not be asked for each frame */
+    bool listed;               /* the schedule has it */
+    bool touched;              /* counts differ from the record */
+    _Atomic uint32_t state;    /* enum part_state; written by the worker */
+
+    struct record record; /* struct counts, for others */
+
+    uint32_t stream;          /* index in the plan, for the main thread */
+    uint64_t count;           /* frames to complete each time it is begun; 0: no limit */
+    struct packet *packet;    /* borrowed from the plan */
+    struct pacer *pacer;      /* owned; pacer_new(&part->shape), set by the main thread */
+    struct pace_shape shape;  /* what pacer borrows */
+    struct pace_rate *stairs; /* owned */
+};
+
+/* Share `part` of `parts` of a packet; the caller sets stream, count, shape, stairs, pacer and, for a signed
+ * stream, signed_frames and signature_stream. NULL when memory is out. */
 struct part *part_new(struct packet *packet, uint32_t part, uint32_t parts);
-void part_free(struct part *part);
+void part_free(struct part *part); /* NULL is fine */
 
 struct sendloop;
 struct sendloop_wishes {
     struct schedule_limits limits;
     uint32_t batch_min, batch_max; /* the batch adapts within these */
     uint32_t nonce;                /* of the run, for signatures */
+    uint64_t (*clock_ns)(void);    /* NULL: CLOCK_MONOTONIC; tests bring their own */
 };
+/* Engine and parts are borrowed. A part that is RUNNING already (taken over from another loop, after a
+ * reload) goes on where it stood; that other loop must have drained, what it left on the ring is not
+ * accounted here. NULL when memory is out. */
 struct sendloop *sendloop_new(struct engine *engine, struct part **parts, uint32_t count,
                               const struct sendloop_wishes *wishes);
-void sendloop_free(struct sendloop *loop); /* not its engine, not its parts */
+void sendloop_free(struct sendloop *loop); /* not its engine, not its parts; NULL is fine */
 
-void sendloop_begin(struct sendloop *loop, uint32_t part,
-                    uint64_t at_ns); /* counters to zero, cursor to the first frame */
-void sendloop_end(struct sendloop *loop,
-                  uint32_t part); /* no further frame of it; DRAINING until its slots are back */
+/* A run opens: the counters of the queue and of all its parts go to zero (frames still on the ring stay in
+ * queued and in_flight, so that the accounts balance), signatures count from zero under a new nonce. */
+void sendloop_reset(struct sendloop *loop, uint32_t nonce);
+/* Cursor to the first frame, pacer started at at_ns. Counters go on: a stream that starts again within a run
+ * adds to what it sent before. */
+void sendloop_begin(struct sendloop *loop, uint32_t part, uint64_t at_ns);
+/* No further frame of it is committed. DRAINING until its slots are back, then DONE. An idle part stays idle.
+ */
+void sendloop_end(struct sendloop *loop, uint32_t part);
 void sendloop_pause(struct sendloop *loop, uint32_t part, uint64_t now_ns);
 void sendloop_resume(struct sendloop *loop, uint32_t part, uint64_t now_ns);
 void sendloop_rate(struct sendloop *loop, uint32_t part, const struct pace_rate *rate, uint64_t now_ns);
 void sendloop_multiply(struct sendloop *loop, uint32_t part, struct ratio multiplier, uint64_t now_ns);
-void sendloop_withdraw(
-    struct sendloop *loop); /* everything not yet begun by the kernel comes back, and is accounted */
+/* Everything not yet begun by the kernel comes back, and is accounted. */
+void sendloop_withdraw(struct sendloop *loop);
+/* The engine was bound anew: its slots hold nothing that is known, and what it waited for is over. */
+void sendloop_rebound(struct sendloop *loop);
 
 enum sendloop_need { NEED_MORE /* call again */, NEED_DEADLINE, NEED_ENGINE, NEED_NOTHING };
 struct sendloop_state {
     enum sendloop_need need;
     uint64_t deadline_ns;    /* NEED_DEADLINE; also with NEED_ENGINE the earlier of the two */
     struct engine_wait wait; /* NEED_ENGINE */
+    uint32_t sent;           /* frames committed in this slice */
     bool parts_ended;        /* some part became DONE: tell the main thread */
 };
-/* Works until until_ns or until nothing can be done. */
+/* Works until until_ns or until nothing can be done. A deadline at most spin_ns away is awaited on the clock.
+ */
 void sendloop_slice(struct sendloop *loop, uint64_t until_ns, struct sendloop_state *out);
+void sendloop_set_spin(struct sendloop *loop, uint64_t spin_ns);   /* 0 at first */
 void sendloop_woken(struct sendloop *loop);                        /* the engine's fd was ready */
 const struct record *sendloop_record(const struct sendloop *loop); /* struct queue_counts */
-uint32_t sendloop_in_flight(const struct sendloop *loop);          /* slots */
+uint32_t sendloop_in_flight(const struct sendloop *loop);          /* slots of parts of this loop */
+uint32_t sendloop_active(const struct sendloop *loop);             /* parts RUNNING or PAUSED */
+uint32_t sendloop_parts(const struct sendloop *loop);
+struct part *sendloop_part(const struct sendloop *loop, uint32_t part); /* borrowed */
 
 #endif

@@ -17,7 +17,7 @@
 
 enum order_kind {
     ORDER_LOAD,  /* sendloop: take this one (NULL: none) instead; the old one comes back in `sendloop` */
-    ORDER_START, /* parts, at_ns */
+    ORDER_START, /* parts, at_ns; reset: first sendloop_reset(nonce), for the start that opens a run */
     ORDER_STOP,  /* parts; all: withdraw too. Answered when drained or after drain_ns (result -ETIMEDOUT) */
     ORDER_PAUSE,
     ORDER_RESUME,
@@ -34,6 +34,8 @@ struct order {
     uint32_t *parts; /* owned by the sender; NULL: all */
     uint32_t part_count;
     uint64_t at_ns, drain_ns;
+    bool reset;
+    uint32_t nonce;
     struct pace_rate rate;
     struct ratio multiplier;
     struct sendloop *sendloop;

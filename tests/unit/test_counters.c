@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The seqlock under a writer that never rests, and the two identities. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+
+#include "run/counters.h"
+
+enum { READS = 1000000 };
+
+struct race {
+    struct record record;
+    _Atomic bool stop;
+};
+
+/* Every field moves with every publication, so that a torn read cannot balance. */
+static void *write_without_rest(void *argument)
+{
+    struct race *race = argument;
+    struct queue_counts q = {0};
+    while (!atomic_load_explicit(&race->stop, memory_order_relaxed)) {
+        struct counts *c = &q.frames;
+        q.kicks++;
+        c->missed += 3;
+        c->completed += 7;
+        c->rejected += 1;
+        c->withdrawn += 2;
+        c->in_flight = q.kicks % 5;
+        c->bytes_l2 = c->completed * 64;
+        c->queued = c->completed + c->rejected + c->withdrawn + c->in_flight;
+        c->scheduled = c->queued + c->missed;
+        q.last_error = q.kicks;
+        record_publish(&race->record, (const uint64_t *)&q);
+    }
+    return NULL;
+}
+
+static void a_million_reads_beside_a_writer_all_balance(void **state)
+{
+    (void)state;
+    static struct race race;
+    struct queue_counts q;
+    uint64_t last = 0, changes = 0;
+    pthread_t writer;
+
+    record_init(&race.record, QUEUE_COUNTS_WORDS);
+    assert_int_equal(pthread_create(&writer, NULL, write_without_rest, &race), 0);
+    /* On one busy core the reader may be done before the writer has begun: read on until it was seen. */
+    for (uint64_t i = 0; i < READS || changes < 2; i++) {
+        record_read(&race.record, (uint64_t *)&q);
+        if (!counts_balance(&q.frames) || q.frames.bytes_l2 != q.frames.completed * 64 ||
+            q.kicks != q.last_error)
+            fail_msg("read %lu is torn", (unsigned long)i);
+        if (q.kicks < last)
+            fail_msg("read %lu went back", (unsigned long)i);
+        changes += q.kicks != last;
+        last = q.kicks;
+    }
+    atomic_store(&race.stop, true);
+    pthread_join(writer, NULL);
+}
+
+static void a_record_reads_what_was_published_and_no_word_more(void **state)
+{
+    (void)state;
+    struct record record;
+    struct counts c = {.scheduled = 5, .queued = 4, .completed = 4, .missed = 1, .bytes_l2 = 256};
+    struct queue_counts read = {.kicks = 99};
+
+    record_init(&record, COUNTS_WORDS);
+    record_publish(&record, (const uint64_t *)&c);
+    record_read(&record, (uint64_t *)&read);
+    assert_memory_equal(&read.frames, &c, sizeof c);
+    assert_int_equal(read.kicks, 99);
+}
+
+static void each_identity_is_checked(void **state)
+{
+    (void)state;
+    struct counts good = {.scheduled = 20,
+                          .queued = 17,
+                          .completed = 10,
+                          .rejected = 4,
+                          .withdrawn = 2,
+                          .in_flight = 1,
+                          .missed = 3};
+    assert_true(counts_balance(&good));
+    for (size_t i = 0; i < COUNTS_WORDS - 1; i++) {
+        struct counts bad = good;
+        ((uint64_t *)&bad)[i]++;
+        assert_false(counts_balance(&bad));
+    }
+}
+
+static void sums_add_every_field(void **state)
+{
+    (void)state;
+    uint64_t one[COUNTS_WORDS], sum[COUNTS_WORDS];
+    for (size_t i = 0; i < COUNTS_WORDS; i++) {
+        one[i] = i + 1;
+        sum[i] = 100 * i;
+    }
+    counts_add((struct counts *)sum, (const struct counts *)one);
+    for (size_t i = 0; i < COUNTS_WORDS; i++)
+        assert_int_equal(sum[i], 101 * i + 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_million_reads_beside_a_writer_all_balance),
+        cmocka_unit_test(a_record_reads_what_was_published_and_no_word_more),
+        cmocka_unit_test(each_identity_is_checked),
+        cmocka_unit_test(sums_add_every_field),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
