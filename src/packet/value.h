@@ -9,11 +9,16 @@
 
 #include "config/tree.h"
 
-/* ---- sizes: what `size` and `mix` say. Sizes here are in memory, that is without FCS. ---- */
+/* ---- sizes: what `size` and `mix` say. Sizes here are in memory, that is without FCS. ----
+ *   size = 64;   "1518"   "simple" (also imix, tcp, ipv6, ipsec)   "aaafg" (RFC 6985 genome)
+ *   size = { genome = "aaZ"; Z = 1500; };
+ *   size = { op = "increment"; from = 64; to = 1518; step = 2; };   also decrement; random with seed
+ *   mix  = ( { size = 64; weight = 7; }, { size = 594; weight = 4; }, … ) */
 struct sizes; /* immutable */
 struct size_cursor {
-    uint64_t state; /* index in the period, or the generator's state */
-    uint32_t next;  /* index of the next frame's size in sizes_distinct */
+    uint64_t state;  /* index in the period, or the generator's state */
+    uint64_t stride; /* what a step adds to it */
+    uint32_t next;   /* index of the next frame's size in sizes_distinct */
 };
 /* smallest..largest bound what headers allow; errors name the least size that would fit. size and mix
  * NULL: 64. */
@@ -27,7 +32,7 @@ void sizes_begin(const struct sizes *sizes, struct size_cursor *cursor, uint32_t
 void sizes_step(const struct sizes *sizes, struct size_cursor *cursor);
 enum { SIZES_MAX = 2048 };
 
-/* ---- payload: the bytes after the headers. ---- */
+/* ---- payload: the bytes after the headers (payload.c opens with all forms). ---- */
 struct payload; /* immutable */
 int payload_compile(const struct node *payload, bool may_read_files, struct payload **out,
                     struct complaints *complaints);
@@ -37,9 +42,15 @@ void payload_fill(const struct payload *payload, uint8_t *out,
 /* How it reads in explain: "zeros", "incrementing bytes", … */
 const char *payload_describe(const struct payload *payload);
 
-/* ---- varying values: what `vary` says. Values are absolute, big-endian when written, up to 128 bits wide
- * (IPv6); the arithmetic is modulo the field's width. Entries step together unless `then` nests them: then
- * the next one advances when this one wraps. */
+/* ---- varying values: what `vary` says.
+ *   { op = "increment"; from; to; step; }     the default op; from: the template's value, to: the field's
+ * last { op = "decrement"; from; to; step; }     to: 0 { op = "random"; from; to; seed; }        all of the
+ * field; a MAC address keeps its I/G bit { op = "random"; mask; from; seed; }      only the bits of mask;
+ * from gives the others { op = "list"; values = ( … ); } { op = "pattern"; mask; from; step; }     counts in
+ * the bits of mask, wherever they are then = { … } or ( … )                     advance when this entry wraps
+ *   flows = N                                 the entry and its nest start again after N frames
+ * Values are absolute, big-endian when written, up to 128 bits wide (IPv6). Entries step together unless
+ * `then` nests them; nested ones follow theirs in vary_target() and vary_values(). */
 struct vary_target {      /* where an entry points; found by the packet's field table */
     uint32_t offset_bits; /* from the frame's start */
     uint32_t width_bits;  /* 1..64, 48 for MAC, 128 for IPv6 */
