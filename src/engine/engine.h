@@ -26,6 +26,7 @@ struct engine_facts { /* what the interface is now */
 
 struct engine_wishes {                       /* what the plan wants */
     uint32_t largest_bytes;                  /* longest frame in memory; a whole run of segments counts */
+    uint32_t smallest_bytes;                 /* shortest; 0: unknown */
     uint16_t segments;                       /* largest run of UDP segments in one slot; 1: none */
     uint32_t version;                        /* 1, 2, 3; 0: 2 */
     uint32_t frames, frame_size, block_size; /* 0: chosen */
@@ -36,7 +37,9 @@ struct engine_wishes {                       /* what the plan wants */
 };
 
 struct engine_caps {
-    uint32_t slots, max_bytes, max_batch;
+    uint32_t slots, max_batch;
+    uint32_t max_bytes; /* of a plain frame; 4 more when its outer tag is 0x8100. Longer ones are rejected */
+    uint32_t max_run_bytes; /* of a run of segments, all headers and payloads */
     uint16_t max_segments;
     enum { COMPLETION_BUFFER_FREE, COMPLETION_ACCEPTED } completion;
     char path[200]; /* the chosen fast paths with their reasons, for status */
@@ -82,13 +85,15 @@ struct engine_ops {
     int (*open)(const struct engine_facts *facts, const struct engine_wishes *wishes, struct engine **out,
                 struct err *err);
     void (*caps)(const struct engine *engine, struct engine_caps *out);
-    uint32_t (*reserve)(struct engine *engine, uint32_t slots,
-                        struct engine_span *span); /* how many; 0: the ring is full */
+    /* How many it gave, at most `slots`, all at one stride; 0: the ring is full, or a withdrawal has not been
+     * reaped yet. A slot keeps its bytes from one use to the next. */
+    uint32_t (*reserve)(struct engine *engine, uint32_t slots, struct engine_span *span);
     void (*commit)(struct engine *engine, const struct engine_frame *frames,
                    uint32_t slots);     /* of those reserved, from the first */
     int (*kick)(struct engine *engine); /* 0 or the -errno that send() gave; never counts frames */
-    uint32_t (*reap)(struct engine *engine, struct engine_result *results,
-                     uint32_t max); /* how many results; one run each */
+    /* How many results, one run of slots each, in commit order. A rejected slot takes those behind it with it
+     * (as withdrawn) when the kernel had not begun them: it would never have passed the bad one. */
+    uint32_t (*reap)(struct engine *engine, struct engine_result *results, uint32_t max);
     void (*wait)(struct engine *engine, struct engine_wait *out);
     void (*woken)(struct engine *engine);    /* the fd that wait() named became ready */
     void (*withdraw)(struct engine *engine); /* takes back every slot that the kernel has not begun; reap()
@@ -108,11 +113,13 @@ const char *const *engine_names(void);
 
 extern const struct engine_ops txring_ops, mock_ops, mock_async_ops, mock_partial_ops;
 
-/* For tests: what a mock engine has taken so far. */
+/* For tests: what a mock engine has completed so far. */
 struct mock_seen {
-    uint64_t frames, bytes, kicks;
+    uint64_t frames, bytes, kicks; /* frames on the wire: a run of segments counts each */
 };
 void mock_seen(const struct engine *engine, struct mock_seen *out);
+/* From now on kick() gives this negative errno and takes nothing, until 0 or a rebind. */
+void mock_set_fault(struct engine *engine, int code);
 /* A tap on every frame that any mock engine completes; NULL ends it. Worker thread. */
 typedef void mock_tap(void *context, const uint8_t *frame, uint32_t bytes);
 void mock_set_tap(mock_tap *tap, void *context);
