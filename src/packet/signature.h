@@ -5,16 +5,17 @@
  *   | magic | stream | sequence   | time      | check |      big endian; time in units of 16 ns (wraps in 68
  * s)
  *
- * check is seeded with a nonce of the run, so that frames of an earlier run are foreign. A signature leaves
- * the one's-complement sum of its 14 bytes at a constant, so that writing it never changes the L4 checksum.
- * Pure; any thread. */
+ * magic is SIGNATURE_MAGIC mixed with a nonce of the run, so that frames of an earlier run are foreign. check
+ * brings the one's-complement sum of the seven words to SIGNATURE_SUM, a zero of one's-complement arithmetic,
+ * in every run: writing a signature over zeros never changes an L4 checksum, and a filter that knows no
+ * nonce can test the sum. Pure; any thread. */
 #ifndef PACKET_SIGNATURE_H
 #define PACKET_SIGNATURE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SIGNATURE_BYTES = 14, SIGNATURE_MAGIC = 0x764f, SIGNATURE_TIME_SHIFT = 4 };
+enum { SIGNATURE_BYTES = 14, SIGNATURE_MAGIC = 0x764f, SIGNATURE_SUM = 0xffff, SIGNATURE_TIME_SHIFT = 4 };
 
 struct signature_stamp {
     uint32_t nonce;    /* of the run */
@@ -30,7 +31,7 @@ struct signature {
 };
 
 void signature_write(uint8_t at[SIGNATURE_BYTES], const struct signature_stamp *stamp);
-/* Whether the 14 bytes are a signature of this run. */
+/* Whether the 14 bytes are a signature of this run; out is untouched if not. */
 bool signature_read(const uint8_t at[SIGNATURE_BYTES], uint32_t nonce, struct signature *out);
 
 /* Finds the signature in a received frame: at the end of the (innermost outer) IP datagram, else at the
