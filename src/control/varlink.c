@@ -368,7 +368,7 @@ int varlink_send(struct varlink_client *client, const char *method, const json_t
         return err_set(err, -ENOMEM, "%s: no memory, or text that is not UTF-8", method);
     int r = send_all(client, text, length + 1, err);
     free(text);
-    return r;
+    return r == -EPIPE ? 0 : r; /* what the daemon said before it hung up is there to receive, or its end */
 }
 
 bool varlink_pending(struct varlink_client *client)
