@@ -82,6 +82,7 @@ struct engine; /* the first member of each engine's own struct is struct engine_
 struct engine_ops {
     const char *name;
     const char *summary;
+    bool without_interface; /* frames go nowhere: no allow-list, no link, no device counters */
     int (*open)(const struct engine_facts *facts, const struct engine_wishes *wishes, struct engine **out,
                 struct err *err);
     void (*caps)(const struct engine *engine, struct engine_caps *out);

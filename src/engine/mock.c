@@ -297,11 +297,11 @@ void mock_set_fault(struct engine *engine, int code)
 }
 
 /* The modes differ in how they are opened and in nothing else. */
-#define MOCK_OPS(NAME, SUMMARY, OPEN)                                                                     \
-    {                                                                                                     \
-        .name = (NAME), .summary = (SUMMARY), .open = (OPEN), .caps = caps, .reserve = reserve,           \
-        .commit = commit, .kick = kick, .reap = reap, .wait = wait, .woken = woken, .withdraw = withdraw, \
-        .rebind = rebind, .in_flight = in_flight, .close = close_mock                                     \
+#define MOCK_OPS(NAME, SUMMARY, OPEN)                                                                   \
+    {                                                                                                   \
+        .name = (NAME), .summary = (SUMMARY), .without_interface = true, .open = (OPEN), .caps = caps,  \
+        .reserve = reserve, .commit = commit, .kick = kick, .reap = reap, .wait = wait, .woken = woken, \
+        .withdraw = withdraw, .rebind = rebind, .in_flight = in_flight, .close = close_mock             \
     }
 
 const struct engine_ops mock_ops = MOCK_OPS("mock", "sends nothing; every kick takes all", open_sync);

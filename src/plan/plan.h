@@ -16,8 +16,8 @@
 
 struct plan_port {
     const struct port_spec *spec;
-    uint32_t largest_bytes; /* of all its streams, in memory */
-    uint16_t segments;      /* largest run */
+    uint32_t largest_bytes, smallest_bytes; /* of all its streams, in memory */
+    uint16_t segments;                      /* largest run */
     uint32_t streams;
 };
 

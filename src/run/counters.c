@@ -59,6 +59,30 @@ void counts_add(struct counts *sum, const struct counts *more)
     sum->bytes_l2 += more->bytes_l2;
 }
 
+void counts_subtract(struct counts *from, const struct counts *less)
+{
+    from->scheduled -= less->scheduled;
+    from->queued -= less->queued;
+    from->completed -= less->completed;
+    from->rejected -= less->rejected;
+    from->withdrawn -= less->withdrawn;
+    from->missed -= less->missed;
+    from->in_flight -= less->in_flight;
+    from->bytes_l2 -= less->bytes_l2;
+}
+
+void queue_counts_add(struct queue_counts *sum, const struct queue_counts *more)
+{
+    counts_add(&sum->frames, &more->frames);
+    sum->kicks += more->kicks;
+    sum->waits += more->waits;
+    sum->wakeups += more->wakeups;
+    sum->again += more->again;
+    sum->nobufs += more->nobufs;
+    if (more->last_error != 0)
+        sum->last_error = more->last_error;
+}
+
 bool counts_balance(const struct counts *counts)
 {
     return counts->scheduled == counts->queued + counts->missed &&

@@ -40,6 +40,9 @@ void record_publish(struct record *record, const uint64_t *from);
 void record_read(const struct record *record, uint64_t *out);
 
 void counts_add(struct counts *sum, const struct counts *more);
+void counts_subtract(struct counts *from, const struct counts *less);
+/* last_error becomes the newer one. */
+void queue_counts_add(struct queue_counts *sum, const struct queue_counts *more);
 bool counts_balance(const struct counts *counts); /* both identities */
 
 #endif
