@@ -11,7 +11,7 @@
 
 enum receiver_fanout {
     RECEIVER_FANOUT_NONE,
-    RECEIVER_FANOUT_STREAM,
+    RECEIVER_FANOUT_STREAM, /* by the number in the signature: a stream stays on one thread, in order */
     RECEIVER_FANOUT_CPU,
     RECEIVER_FANOUT_HASH,
     RECEIVER_FANOUT_LB,
@@ -24,19 +24,27 @@ struct receiver_wishes {
     int ifindex;
     uint32_t version;            /* 1, 2, 3; 0: 3 */
     uint32_t blocks, block_size; /* 0: chosen */
+    uint32_t frame_size;         /* of a slot in versions 1 and 2; 0: the MTU's */
     uint32_t snap_bytes;         /* bytes of each frame that are needed; 0: all */
     enum receiver_fanout fanout;
-    uint16_t fanout_group; /* the same for all threads of a port */
+    uint16_t fanout_group; /* the same for all threads of a port, and of no other port of this namespace */
     bool promiscuous;
     bool signed_only; /* let only frames pass whose last bytes may be a signature, and PAUSE frames */
+    bool whole; /* versions 1 and 2: frames longer than a slot come from the socket's queue, unless that is
+                   full (PACKET_COPY_THRESH) */
+    bool hardware_time; /* the NIC's stamps, where it has them: of a clock that is only CLOCK_REALTIME's when
+                           somebody keeps them together (phc2sys) */
 };
 
 struct received {
     const uint8_t *frame;
     uint32_t captured, length; /* bytes here, bytes on the wire (without FCS) */
     uint64_t time_ns;          /* CLOCK_REALTIME, or the NIC's clock */
-    bool truncated, losing, checksum_not_ready, hardware_time;
-    bool tagged; /* the kernel took the outer VLAN tag off */
+    bool truncated;            /* captured < length */
+    bool losing;               /* frames were dropped for want of room since the statistics were last read */
+    bool checksum_not_ready;   /* left to a device that never saw it: do not judge it */
+    bool hardware_time;
+    bool tagged; /* the kernel took the outer VLAN tag off; version 1 never says */
     uint16_t vlan_tci, vlan_tpid;
 };
 
@@ -46,15 +54,17 @@ struct receiver_stats {
 
 struct receiver;
 int receiver_open(const struct receiver_wishes *wishes, struct receiver **out, struct err *err);
-void receiver_close(struct receiver *receiver);   /* NULL is fine; promiscuous membership ends with it */
+/* NULL is fine. Promiscuous membership and the NIC's stamping end with it. */
+void receiver_close(struct receiver *receiver);
 int receiver_fd(const struct receiver *receiver); /* readable when a block is ready */
 
-/* Calls take for each frame of the next ready block and gives the block back. Frames handled; 0: none ready.
- */
+/* Calls take for each frame of the next ready block and gives the block back; at most 64 frames in versions 1
+ * and 2, which have no blocks to wait for. Frames handled; 0: none ready. The frame is gone when take
+ * returns. */
 typedef void receiver_take(void *context, const struct received *frame);
 uint32_t receiver_next(struct receiver *receiver, receiver_take *take, void *context);
 void receiver_read_stats(struct receiver *receiver, struct receiver_stats *out);
-const char *
-receiver_clock(const struct receiver *receiver); /* "software (CLOCK_REALTIME)" or "hardware (raw)" */
+/* "software (CLOCK_REALTIME)" or "hardware (raw)" */
+const char *receiver_clock(const struct receiver *receiver);
 
 #endif
