@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Many streams on one queue, merged by deadline; and the rule of what may still be sent when it is overdue.
  *
- * A frame up to `late` overdue is still sent, at most at twice the stream's rate and at most max_burst back
- * to back; a later one is missed and the deadline moves on. A shape's own train is its own bound. So in any
+ * A frame up to `late` overdue is still sent: the first max_burst of a stream back to back, further ones at
+ * twice the stream's rate until it has caught up; a later one is missed and the deadline moves on. A shape's
+ * own train is its own bound: it is not cut, and overdue trains stay apart by half their gap. So in any
  * window w: at most rate × (w + late) + max_burst frames. Streams at rate max share what is left, round
- * robin. All memory is given at creation; O(1) a frame, whatever the number of streams. Owner: one worker. */
+ * robin. No frame is ever early. All memory is given at creation; O(1) a frame, whatever the number of
+ * streams. Owner: one worker; new and free: main thread. */
 #ifndef PACE_SCHEDULE_H
 #define PACE_SCHEDULE_H
 
@@ -17,19 +19,18 @@ struct schedule_limits {
     uint32_t max_burst;
 };
 
-struct schedule *schedule_new(uint32_t streams,
-                              const struct schedule_limits *limits); /* ids are 0 … streams-1 */
+struct schedule *schedule_new(uint32_t streams, const struct schedule_limits *limits); /* ids 0 … streams-1 */
 void schedule_free(struct schedule *schedule);
 
 /* id takes part from now on (its pacer is started and borrowed), or no longer. Adding twice moves it to its
  * new deadline. */
 void schedule_add(struct schedule *schedule, uint32_t id, struct pacer *pacer);
 void schedule_remove(struct schedule *schedule, uint32_t id);
-/* After the pacer was changed from outside (rate, pause): put it where it belongs. */
+/* After the pacer was changed from outside (rate, pause, resume): put it where it belongs. */
 void schedule_touch(struct schedule *schedule, uint32_t id);
 
 enum schedule_verdict {
-    SCHEDULE_SEND,   /* send a frame of id; then schedule_sent() */
+    SCHEDULE_SEND,   /* send a frame of id; then schedule_sent(). Asked again before that: the same */
     SCHEDULE_MISSED, /* id missed `missed` frames; the pacer has moved on; count them as scheduled and missed
                       */
     SCHEDULE_ENDED,  /* id's shape has ended and it was removed */
@@ -39,10 +40,12 @@ struct schedule_turn {
     enum schedule_verdict verdict;
     uint32_t id;
     uint64_t missed;
-    uint64_t deadline_ns; /* of the frame to send, or when to look again */
+    uint64_t deadline_ns; /* of the frame to send, or when to look again: never after the next deadline */
 };
-/* frame_bytes(context, id) tells the memory length of id's next frame when frames are skipped as missed. */
+/* frame_bytes(context, id) tells the length in memory to account for each skipped frame of id (its mean, or
+ * the next one's); asked only where deadlines depend on it. */
 typedef uint32_t schedule_frame_bytes(void *context, uint32_t id);
+/* now_ns never goes back. */
 void schedule_next(struct schedule *schedule, uint64_t now_ns, schedule_frame_bytes *frame_bytes,
                    void *context, struct schedule_turn *turn);
 /* The frame that SCHEDULE_SEND named was put on the ring with so many bytes in memory. */
