@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One thread a receiver: takes blocks, recognises our frames, keeps one record a stream. Records belong to
+ * the thread; the main thread asks for a snapshot, which the thread takes between two blocks, so that every
+ * answer is of one instant.
+ *
+ *   main ── begin, snapshot ──► worker (libev, EVBACKEND_POLL, receiver's fd) ── filled snapshot (ev_async)
+ * ──► main: done() */
+#ifndef RUN_RECEIVE_WORKER_H
+#define RUN_RECEIVE_WORKER_H
+
+#include <ev.h>
+
+#include "analysis/requirement.h"
+#include "engine/receiver.h"
+
+struct receive_totals {                               /* since begin */
+    uint64_t frames, ours, foreign, pause, truncated; /* ours: signatures of this run */
+    uint64_t overrun;                                 /* frames that the ring had no room for */
+};
+
+struct receive_snapshot {
+    struct receive_snapshot *next; /* mailboxes only */
+    struct stream_result *
+        results; /* of stream 0 … streams-1; owned by the asker; sent, lost and misdirected are his to fill */
+    uint32_t *expected_next; /* per stream: the sequence number after the highest seen, to tell what was lost
+                                at the end; owned by the asker */
+    uint32_t streams;
+    struct receive_totals totals;
+    bool final;           /* also judge the tail: everything sent has had time to arrive */
+    const uint64_t *sent; /* per stream, with final: frames completed by the sender; borrowed until done */
+    void (*done)(struct receive_snapshot *snapshot); /* main thread */
+    void *context;
+};
+
+struct receive_worker;
+struct receive_worker_wishes {
+    const char *name;          /* of the thread, at most 15 bytes */
+    struct receiver *receiver; /* borrowed; closed by the main thread after receive_worker_free */
+    uint32_t streams;          /* stream numbers in signatures are 1 … streams */
+    struct ev_loop *main_loop;
+    bool confine;
+};
+/* Memory for all streams is taken here: RECEIVE_BYTES_PER_STREAM each, histograms grow with the range of
+ * latencies seen. */
+int receive_worker_new(const struct receive_worker_wishes *wishes, struct receive_worker **out,
+                       struct err *err);
+void receive_worker_free(struct receive_worker *worker); /* joins; snapshots under way are answered first */
+/* All records to zero; from now on only signatures with this nonce are ours. Main thread; takes effect
+ * between two blocks, answered before any later snapshot. */
+int receive_worker_begin(struct receive_worker *worker, uint32_t nonce);
+void receive_worker_snapshot(struct receive_worker *worker, struct receive_snapshot *snapshot);
+
+#endif
