@@ -702,6 +702,15 @@ const struct vary_target *vary_target(const struct vary *vary, size_t i)
 
 /* ---- describing ---- */
 
+static char *format_mask(wide mask, char *out, size_t size)
+{
+    if (mask >> 64 != 0)
+        snprintf(out, size, "0x%" PRIx64 "%016" PRIx64, (uint64_t)(mask >> 64), (uint64_t)mask);
+    else
+        snprintf(out, size, "0x%" PRIx64, (uint64_t)mask);
+    return out;
+}
+
 static int describe_op(const struct entry *entry, char *out, size_t size)
 {
     const struct vary_target *target = &entry->target;
@@ -716,8 +725,8 @@ static int describe_op(const struct entry *entry, char *out, size_t size)
                         format_value(target, entry->to, to, sizeof to), step);
     case OP_RANDOM:
         if (entry->mask != all_ones(target->width_bits))
-            return snprintf(out, size, "random in the bits of 0x%" PRIx64 "%016" PRIx64 ", seed %" PRIu64,
-                            (uint64_t)(entry->mask >> 64), (uint64_t)entry->mask, entry->seed);
+            return snprintf(out, size, "random in the bits of %s, seed %" PRIu64,
+                            format_mask(entry->mask, from, sizeof from), entry->seed);
         return snprintf(out, size, "random %s … %s, seed %" PRIu64,
                         format_value(target, entry->from, from, sizeof from),
                         format_value(target, entry->to, to, sizeof to), entry->seed);
@@ -725,8 +734,8 @@ static int describe_op(const struct entry *entry, char *out, size_t size)
         return snprintf(out, size, "list of %" PRIu64 ", %s first", entry->period,
                         format_value(target, entry->values[0], from, sizeof from));
     case OP_PATTERN:
-        return snprintf(out, size, "pattern in the bits of 0x%" PRIx64 "%016" PRIx64 ", %s first",
-                        (uint64_t)(entry->mask >> 64), (uint64_t)entry->mask,
+        return snprintf(out, size, "pattern in the bits of %s, %s first",
+                        format_mask(entry->mask, to, sizeof to),
                         format_value(target, entry->fixed, from, sizeof from));
     }
     return 0;
