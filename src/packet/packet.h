@@ -70,6 +70,9 @@ struct packet_segmentation {
     uint16_t segments;
 };
 const struct packet_segmentation *packet_segmentation(const struct packet *packet); /* NULL: plain frames */
+/* After packet_patch: this frame carries only so many segments (1 … segments - 1); its lengths and what sums
+ * over them are written anew. Worker thread. */
+void packet_shorten(const struct packet *packet, uint8_t *frame, uint16_t segments);
 
 struct packet_cursor; /* allocated by packet_cursor_new on the main thread */
 

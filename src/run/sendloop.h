@@ -30,12 +30,15 @@ struct part {
     uint16_t segments;         /* frames that a full slot makes */
     bool signed_frames;        /* set by the main thread */
     bool unvarying;            /* a slot that holds it needs no touch */
-    bool always_due;           /* rate max and no shape: the schedule need not be asked for each frame */
+    bool always_due;           /* rate max: the schedule need not be asked for each frame */
     bool listed;               /* the schedule has it */
     bool touched;              /* counts differ from the record */
     _Atomic uint32_t state;    /* enum part_state; written by the worker */
 
     struct record record; /* struct counts, for others */
+
+    struct engine_segmentation segmentation; /* of slots that hold runs of UDP segments */
+    uint16_t full_segments;                  /* what the template's lengths say; 0: plain frames */
 
     uint32_t stream;          /* index in the plan, for the main thread */
     uint64_t count;           /* frames to complete each time it is begun; 0: no limit */
@@ -88,6 +91,7 @@ struct sendloop_state {
     uint64_t deadline_ns;    /* NEED_DEADLINE; also with NEED_ENGINE the earlier of the two */
     struct engine_wait wait; /* NEED_ENGINE */
     uint32_t sent;           /* frames committed in this slice */
+    uint64_t late_ns;        /* how late the latest paced frame of this slice was handed over */
     bool parts_ended;        /* some part became DONE: tell the main thread */
 };
 /* Works until until_ns or until nothing can be done. A deadline at most spin_ns away is awaited on the clock.
@@ -98,6 +102,7 @@ void sendloop_woken(struct sendloop *loop);                        /* the engine
 const struct record *sendloop_record(const struct sendloop *loop); /* struct queue_counts */
 uint32_t sendloop_in_flight(const struct sendloop *loop);          /* slots of parts of this loop */
 uint32_t sendloop_active(const struct sendloop *loop);             /* parts RUNNING or PAUSED */
+uint64_t sendloop_late_ns(const struct sendloop *loop);            /* its limit */
 uint32_t sendloop_parts(const struct sendloop *loop);
 struct part *sendloop_part(const struct sendloop *loop, uint32_t part); /* borrowed */
 
