@@ -51,7 +51,7 @@ struct sendloop {
     uint32_t fifo_mask, fifo_head, fifo_tail;
     uint32_t in_flight, orphans; /* slots */
 
-    uint32_t slots;
+    uint32_t slots, max_segments;
     uint32_t *tags;              /* of each slot; 0: holds nothing that is known */
     struct engine_frame *frames; /* of the span being filled */
     uint32_t alike;              /* so many of them are the plain frame of alike_part already */
@@ -152,8 +152,7 @@ static void touch(struct sendloop *loop, uint32_t id)
 
 /* ---- life of a loop ---- */
 
-static void adopt_packet(struct sendloop *loop, struct part *part, const struct engine_caps *caps,
-                         uint32_t *next_tag)
+static void adopt_packet(struct sendloop *loop, struct part *part, uint32_t *next_tag)
 {
     const struct packet_segmentation *segmentation = packet_segmentation(part->packet);
     part->first_tag = *next_tag;
@@ -163,8 +162,8 @@ static void adopt_packet(struct sendloop *loop, struct part *part, const struct 
     part->segments = 1;
     if (segmentation != NULL) {
         part->segments = segmentation->segments;
-        if (part->segments > caps->max_segments)
-            part->segments = caps->max_segments;
+        if (part->segments > loop->max_segments)
+            part->segments = (uint16_t)loop->max_segments;
         part->bytes = (uint32_t)segmentation->header_bytes + segmentation->payload_bytes;
         part->full_segments = segmentation->segments;
         part->segmentation = (struct engine_segmentation){
@@ -177,11 +176,11 @@ static void adopt_packet(struct sendloop *loop, struct part *part, const struct 
     loop->signs |= part->signed_frames;
 }
 
-static void adopt(struct sendloop *loop, uint32_t id, const struct engine_caps *caps, uint32_t *next_tag)
+static void adopt(struct sendloop *loop, uint32_t id, uint32_t *next_tag)
 {
     struct part *part = loop->parts[id];
     enum part_state state = state_of(part);
-    adopt_packet(loop, part, caps, next_tag);
+    adopt_packet(loop, part, next_tag);
     part->touched = false;
     part->listed = false;
     part->always_due = pacer_is_max(part->pacer);
@@ -208,7 +207,6 @@ struct sendloop *sendloop_new(struct engine *engine, struct part **parts, uint32
                               const struct sendloop_wishes *wishes)
 {
     struct engine_caps caps;
-    uint32_t next_tag = 1;
     struct sendloop *loop = calloc(1, sizeof *loop);
     if (loop == NULL)
         return NULL;
@@ -234,12 +232,17 @@ struct sendloop *sendloop_new(struct engine *engine, struct part **parts, uint32
         return NULL;
     }
     loop->slots = caps.slots;
-    loop->orphans = loop->ops->in_flight(engine);
-    for (uint32_t id = 0; id < count; id++) {
-        loop->parts[id] = parts[id];
-        adopt(loop, id, &caps, &next_tag);
-    }
+    loop->max_segments = caps.max_segments;
+    memcpy(loop->parts, parts, count * sizeof *parts);
     return loop;
+}
+
+void sendloop_take(struct sendloop *loop)
+{
+    uint32_t next_tag = 1;
+    loop->orphans = loop->ops->in_flight(loop->engine);
+    for (uint32_t id = 0; id < loop->part_count; id++)
+        adopt(loop, id, &next_tag);
 }
 
 void sendloop_free(struct sendloop *loop)
@@ -621,6 +624,12 @@ void sendloop_withdraw(struct sendloop *loop)
     loop->ops->withdraw(loop->engine);
     loop->oldest_ns = DEADLINE_NEVER;
     loop->blocked = false;
+    collect(loop);
+    publish(loop);
+}
+
+void sendloop_collect(struct sendloop *loop)
+{
     collect(loop);
     publish(loop);
 }

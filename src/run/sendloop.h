@@ -60,11 +60,14 @@ struct sendloop_wishes {
     uint32_t nonce;                /* of the run, for signatures */
     uint64_t (*clock_ns)(void);    /* NULL: CLOCK_MONOTONIC; tests bring their own */
 };
-/* Engine and parts are borrowed. A part that is RUNNING already (taken over from another loop, after a
- * reload) goes on where it stood; that other loop must have drained, what it left on the ring is not
- * accounted here. NULL when memory is out. */
+/* Engine and parts are borrowed; parts are not touched yet, another loop may still have them. NULL when
+ * memory is out. */
 struct sendloop *sendloop_new(struct engine *engine, struct part **parts, uint32_t count,
                               const struct sendloop_wishes *wishes);
+/* Worker thread, once, before anything else: engine and parts are this loop's now. A part that is RUNNING
+ * already (after a reload) goes on where it stood. What an earlier loop left on the ring is not accounted
+ * here. */
+void sendloop_take(struct sendloop *loop);
 void sendloop_free(struct sendloop *loop); /* not its engine, not its parts; NULL is fine */
 
 /* A run opens: the counters of the queue and of all its parts go to zero (frames still on the ring stay in
@@ -82,6 +85,8 @@ void sendloop_rate(struct sendloop *loop, uint32_t part, const struct pace_rate 
 void sendloop_multiply(struct sendloop *loop, uint32_t part, struct ratio multiplier, uint64_t now_ns);
 /* Everything not yet begun by the kernel comes back, and is accounted. */
 void sendloop_withdraw(struct sendloop *loop);
+/* Accounts what came back and does nothing else. */
+void sendloop_collect(struct sendloop *loop);
 /* The engine was bound anew: its slots hold nothing that is known, and what it waited for is over. */
 void sendloop_rebound(struct sendloop *loop);
 

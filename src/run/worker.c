@@ -64,6 +64,7 @@ struct worker {
     bool parked, quits;
     struct letter *deferred, **deferred_end; /* orders that reached a parked worker */
     struct letter *stops;                    /* orders that wait for a drain */
+    struct order *load;                      /* waits for the old loop's frames */
     uint64_t slack_ns;                       /* economy: how much later than the deadline it wakes */
 
     /* worker → main */
@@ -156,7 +157,8 @@ static void cancel(struct worker *worker, struct letter **letters)
 
 static uint64_t next_look(const struct worker *worker, uint64_t now_ns)
 {
-    uint64_t earliest_ns = worker->stops != NULL && !worker->parked ? now_ns + DRAIN_LOOK_NS : DEADLINE_NEVER;
+    bool drains = (worker->stops != NULL && !worker->parked) || worker->load != NULL;
+    uint64_t earliest_ns = drains ? now_ns + DRAIN_LOOK_NS : DEADLINE_NEVER;
     for (struct letter *at = worker->stops; at != NULL; at = at->next)
         if (order_of(at)->until_ns < earliest_ns)
             earliest_ns = order_of(at)->until_ns;
@@ -244,32 +246,6 @@ static void rest(struct worker *worker, const struct sendloop_state *state)
     set_timer(worker, look_ns < wake_ns ? look_ns : wake_ns);
 }
 
-static int trouble_of(const struct sendloop_state *state)
-{
-    return state->need == NEED_ENGINE && state->wait.kind == WAIT_NEVER ? state->wait.reason : 0;
-}
-
-static void work(struct worker *worker)
-{
-    struct sendloop_state state = {.need = NEED_NOTHING, .deadline_ns = DEADLINE_NEVER};
-    uint64_t now_ns = clock_monotonic_ns();
-
-    ev_io_stop(worker->loop, &worker->writable);
-    if (worker->sendloop != NULL && !worker->parked)
-        sendloop_slice(worker->sendloop, now_ns + SLICE_NS, &state);
-    atomic_fetch_add_explicit(&worker->progress, 1, memory_order_relaxed);
-    if (state.parts_ended)
-        tell_ended(worker);
-    if (!worker->parked)
-        tell_trouble(worker, trouble_of(&state));
-    if (worker->stops != NULL)
-        answer_stops(worker, clock_monotonic_ns());
-    if (state.need == NEED_MORE)
-        be_busy(worker);
-    else
-        rest(worker, &state);
-}
-
 /* ---- orders: one function a kind, 0 or -errno, or LATER ---- */
 
 enum { LATER = 1 /* the answer comes by itself */ };
@@ -327,16 +303,40 @@ static void multiply_part(struct sendloop *sendloop, uint32_t part, const struct
     sendloop_multiply(sendloop, part, order->multiplier, now_ns);
 }
 
+static uint64_t after(uint64_t now_ns, uint64_t wait_ns)
+{
+    return wait_ns < DEADLINE_NEVER - now_ns ? now_ns + wait_ns : DEADLINE_NEVER;
+}
+
+/* The old loop sends nothing more; try_load() goes on when its frames are back. */
 static int do_load(struct worker *worker, struct order *order)
 {
-    struct sendloop *old = worker->sendloop;
-    cancel(worker, &worker->stops);
-    worker->sendloop = order->sendloop;
-    order->sendloop = old;
-    worker->slack_ns = SLACK_LEAST_NS;
     if (worker->sendloop != NULL)
+        sendloop_withdraw(worker->sendloop);
+    order->until_ns = after(clock_monotonic_ns(), order->drain_ns);
+    worker->load = order;
+    return LATER;
+}
+
+static bool try_load(struct worker *worker)
+{
+    struct order *order = worker->load;
+    struct sendloop *old = worker->sendloop;
+    if (old != NULL)
+        sendloop_collect(old);
+    if (old != NULL && sendloop_in_flight(old) > 0 && clock_monotonic_ns() < order->until_ns)
+        return false;
+    answer_stops(worker, DEADLINE_NEVER);
+    worker->load = NULL;
+    worker->sendloop = order->sendloop;
+    worker->slack_ns = SLACK_LEAST_NS;
+    if (worker->sendloop != NULL) {
+        sendloop_take(worker->sendloop);
         sendloop_set_spin(worker->sendloop, worker->habit->spin_ns);
-    return 0;
+    }
+    order->sendloop = old;
+    answer(worker, order, 0);
+    return true;
 }
 
 static int do_start(struct worker *worker, struct order *order)
@@ -353,8 +353,7 @@ static int do_stop(struct worker *worker, struct order *order)
         return code == -ENODEV ? 0 : code; /* nothing there to stop */
     if (sendloop_active(worker->sendloop) == 0)
         sendloop_withdraw(worker->sendloop);
-    uint64_t now_ns = clock_monotonic_ns();
-    order->until_ns = order->drain_ns < DEADLINE_NEVER - now_ns ? now_ns + order->drain_ns : DEADLINE_NEVER;
+    order->until_ns = after(clock_monotonic_ns(), order->drain_ns);
     order->letter.next = worker->stops;
     worker->stops = &order->letter;
     return LATER; /* the slice that follows may answer it at once */
@@ -424,6 +423,8 @@ static int do_quit(struct worker *worker, struct order *order)
         sendloop_withdraw(worker->sendloop);
     cancel(worker, &worker->stops);
     cancel(worker, &deferred);
+    if (worker->load != NULL)
+        answer(worker, worker->load, -ECANCELED);
     worker->quits = true;
     ev_break(worker->loop, EVBREAK_ALL);
     return LATER;
@@ -440,23 +441,68 @@ static const struct duty {
     [ORDER_UNPARK] = {do_unpark, true},      [ORDER_QUIT] = {do_quit, true},
 };
 
+static bool is_open(const struct worker *worker)
+{
+    return !worker->parked && worker->load == NULL;
+}
+
+static bool must_wait(const struct worker *worker, enum order_kind kind)
+{
+    return kind != ORDER_QUIT && (worker->load != NULL || (worker->parked && !duties[kind].while_parked));
+}
+
 static void obey(struct worker *worker)
 {
     struct letter *letter = mailbox_take(&worker->orders);
-    while (letter != NULL && !worker->quits) {
+    while (!worker->quits) {
+        if (is_open(worker))
+            letter = undefer(worker, letter);
+        if (letter == NULL)
+            return;
         struct order *order = order_of(letter);
-        const struct duty *duty = &duties[order->kind];
         letter = letter->next;
-        if (worker->parked && !duty->while_parked) {
+        if (must_wait(worker, order->kind)) {
             defer(worker, &order->letter);
             continue;
         }
-        int result = duty->act(worker, order);
+        int result = duties[order->kind].act(worker, order);
         if (result != LATER)
             answer(worker, order, result);
-        if (!worker->parked)
-            letter = undefer(worker, letter);
+        if (worker->load != NULL)
+            try_load(worker);
     }
+}
+
+/* ---- work ---- */
+
+static int trouble_of(const struct sendloop_state *state)
+{
+    return state->need == NEED_ENGINE && state->wait.kind == WAIT_NEVER ? state->wait.reason : 0;
+}
+
+static void work(struct worker *worker)
+{
+    struct sendloop_state state = {.need = NEED_NOTHING, .deadline_ns = DEADLINE_NEVER};
+    uint64_t now_ns = clock_monotonic_ns();
+
+    ev_io_stop(worker->loop, &worker->writable);
+    if (worker->load != NULL && try_load(worker))
+        obey(worker);
+    if (worker->quits)
+        return;
+    if (worker->sendloop != NULL && is_open(worker))
+        sendloop_slice(worker->sendloop, now_ns + SLICE_NS, &state);
+    atomic_fetch_add_explicit(&worker->progress, 1, memory_order_relaxed);
+    if (state.parts_ended)
+        tell_ended(worker);
+    if (is_open(worker))
+        tell_trouble(worker, trouble_of(&state));
+    if (worker->stops != NULL)
+        answer_stops(worker, clock_monotonic_ns());
+    if (state.need == NEED_MORE)
+        be_busy(worker);
+    else
+        rest(worker, &state);
 }
 
 /* ---- the thread ---- */
@@ -467,8 +513,7 @@ static void on_wake(struct ev_loop *loop, ev_async *watcher, int events)
     (void)loop;
     (void)events;
     obey(worker);
-    if (!worker->quits)
-        work(worker);
+    work(worker);
 }
 
 static void on_idle(struct ev_loop *loop, ev_idle *watcher, int events)

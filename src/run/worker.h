@@ -16,8 +16,9 @@
 #include "run/sendloop.h"
 
 enum order_kind {
-    ORDER_LOAD,  /* sendloop: take this one (NULL: none) instead; the old one comes back in `sendloop`. A new
-                    loop for the same parts is made only when the old one has come back */
+    ORDER_LOAD,  /* sendloop: take this one (NULL: none) instead; the old one comes back in `sendloop`, when
+                    its frames are withdrawn or back, or after drain_ns. Parts that both have and that run go
+                    on; orders that follow wait for it */
     ORDER_START, /* parts, at_ns (0: now); reset: first sendloop_reset(nonce), for the start that opens a run
                   */
     ORDER_STOP,  /* parts. When no part is left active, what the kernel has not begun is withdrawn. Answered
