@@ -70,6 +70,10 @@ const struct vary_target *vary_target(const struct vary *vary, size_t i);
 void vary_describe(const struct vary *vary, size_t i, char *out,
                    size_t size); /* "increment 198.19.0.1 … 198.19.3.255, step 1" */
 
+/* Whether entry i can take a value v with (v & mask) == match; in doubt yes. For destinations that must be
+ * asked for. */
+bool vary_reaches(const struct vary *vary, size_t i, unsigned __int128 mask, unsigned __int128 match);
+
 struct vary_cursor; /* one value an entry; the current ones */
 struct vary_cursor *vary_cursor_new(const struct vary *vary, uint32_t part, uint32_t parts);
 void vary_cursor_free(struct vary_cursor *cursor);

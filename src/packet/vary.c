@@ -700,6 +700,51 @@ const struct vary_target *vary_target(const struct vary *vary, size_t i)
     return &vary->entries[i].target;
 }
 
+/* ---- reach ---- */
+
+/* Whether some v in low … high has (v & mask) == match: the least candidate above low, by the lowest bit that
+ * is raised. */
+static bool range_reaches(wide low, wide high, wide mask, wide match)
+{
+    if ((low & mask) == match)
+        return true;
+    for (uint32_t bit = 0; bit < 127; bit++) {
+        wide next = ((low >> bit) + 1) << bit;
+        next |= match & all_ones(bit);
+        if (next <= high && (next & mask) == match)
+            return true;
+    }
+    return false;
+}
+
+static bool list_reaches(const struct entry *entry, wide mask, wide match)
+{
+    for (uint64_t i = 0; i < entry->period; i++)
+        if ((entry->values[i] & mask) == match)
+            return true;
+    return false;
+}
+
+bool vary_reaches(const struct vary *vary, size_t i, wide mask, wide match)
+{
+    const struct entry *entry = &vary->entries[i];
+    wide still = mask & ~entry->mask;
+    switch (entry->op) {
+    case OP_INCREMENT:
+        return range_reaches(entry->from, entry->to, mask, match);
+    case OP_DECREMENT:
+        return range_reaches(entry->to, entry->from, mask, match);
+    case OP_LIST:
+        return list_reaches(entry, mask, match);
+    case OP_RANDOM:
+        return (entry->fixed & still) == (match & still) &&
+               range_reaches(entry->from, entry->to, mask & entry->mask, match & entry->mask);
+    case OP_PATTERN:
+        return (entry->fixed & still) == (match & still);
+    }
+    return true;
+}
+
 /* ---- describing ---- */
 
 static char *format_mask(wide mask, char *out, size_t size)

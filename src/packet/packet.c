@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Sending a compiled packet: stamp constant bytes, patch what varies. The worker's side; no division, no
+ * allocation.
+ *
+ *   patch   value → word → frame, and the word's sum into sums[p]
+ *   check   base of the variant + sums[its sources] → frame, and what it wrote into sums[patches + c], so
+ * that an outer checksum covers an inner one */
+#include "packet/packet.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "packet/checks.h"
+#include "packet/compiled.h"
+#include "packet/signature.h"
+
+struct packet_cursor {
+    const struct packet *packet; /* borrowed */
+    struct vary_cursor *vary;    /* owned; NULL when nothing varies */
+    struct size_cursor size;
+    uint32_t part, parts;
+    uint32_t *sums; /* owned; one a patch, one a check */
+};
+
+/* ---- facts ---- */
+
+void packet_set_source(struct packet *packet, const uint8_t mac[6])
+{
+    for (uint8_t i = 0; i < packet->mac_count; i++)
+        memcpy(packet->image + packet->mac_offset[i], mac, 6);
+}
+
+uint32_t packet_largest(const struct packet *packet)
+{
+    return packet->largest;
+}
+
+uint32_t packet_smallest(const struct packet *packet)
+{
+    return packet->smallest;
+}
+
+void packet_mean(const struct packet *packet, uint64_t *bytes, uint64_t *frames)
+{
+    sizes_mean(packet->sizes, bytes, frames);
+}
+
+uint32_t packet_variants(const struct packet *packet)
+{
+    return packet->variants;
+}
+
+const struct packet_segmentation *packet_segmentation(const struct packet *packet)
+{
+    return packet->segmentation.segments > 1 ? &packet->segmentation : NULL;
+}
+
+bool packet_is_static(const struct packet *packet)
+{
+    return packet->variants == 1 && packet->vary == NULL && !packet->signature;
+}
+
+bool packet_is_tagged(const struct packet *packet)
+{
+    return packet->layer_count > 1 && strcmp(packet->layers[1].proto->name, "vlan") == 0;
+}
+
+void packet_destination(const struct packet *packet, uint8_t mac[6])
+{
+    memcpy(mac, packet->image, 6);
+    struct packet_cursor *cursor = packet->vary != NULL ? packet_cursor_new(packet, 0, 1) : NULL;
+    uint8_t *frame = malloc(packet->largest);
+    if (cursor != NULL && frame != NULL) {
+        packet_stamp(cursor, frame);
+        packet_patch(cursor, frame, NULL);
+        memcpy(mac, frame, 6);
+    }
+    free(frame);
+    packet_cursor_free(cursor);
+}
+
+/* ---- cursor ---- */
+
+struct packet_cursor *packet_cursor_new(const struct packet *packet, uint32_t part, uint32_t parts)
+{
+    struct packet_cursor *cursor = calloc(1, sizeof *cursor);
+    if (cursor == NULL)
+        return NULL;
+    *cursor = (struct packet_cursor){.packet = packet, .part = part, .parts = parts};
+    cursor->sums = calloc((size_t)packet->patch_count + packet->check_count + 1, sizeof *cursor->sums);
+    if (packet->vary != NULL)
+        cursor->vary = vary_cursor_new(packet->vary, part, parts);
+    if (cursor->sums == NULL || (packet->vary != NULL && cursor->vary == NULL)) {
+        packet_cursor_free(cursor);
+        return NULL;
+    }
+    sizes_begin(packet->sizes, &cursor->size, part, parts);
+    return cursor;
+}
+
+void packet_cursor_free(struct packet_cursor *cursor)
+{
+    if (cursor == NULL)
+        return;
+    vary_cursor_free(cursor->vary);
+    free(cursor->sums);
+    free(cursor);
+}
+
+void packet_cursor_reset(struct packet_cursor *cursor)
+{
+    sizes_begin(cursor->packet->sizes, &cursor->size, cursor->part, cursor->parts);
+    if (cursor->vary != NULL)
+        vary_cursor_reset(cursor->vary);
+}
+
+/* ---- sending ---- */
+
+uint32_t packet_next_variant(const struct packet_cursor *cursor)
+{
+    return cursor->size.next;
+}
+
+uint32_t packet_next_length(const struct packet_cursor *cursor)
+{
+    const struct packet *packet = cursor->packet;
+    return packet->variants == 1 ? packet->largest : sizes_distinct(packet->sizes, cursor->size.next);
+}
+
+static const uint16_t *row_of(const struct packet_cursor *cursor)
+{
+    return cursor->packet->rows + (size_t)cursor->size.next * cursor->packet->row_words;
+}
+
+void packet_stamp(const struct packet_cursor *cursor, uint8_t *frame)
+{
+    const struct packet *packet = cursor->packet;
+    const uint16_t *row = row_of(cursor);
+    memcpy(frame, packet->image, packet_next_length(cursor));
+    for (uint16_t i = 0; i < packet->cell_count; i++)
+        store_be16(frame + packet->cells[i], row[i]);
+}
+
+static void store_word(uint8_t *at, uint64_t word, unsigned bytes)
+{
+    switch (bytes) {
+    case 2:
+        store_be16(at, (uint16_t)word);
+        break;
+    case 4:
+        store_be32(at, (uint32_t)word);
+        break;
+    case 6:
+        store_be16(at, (uint16_t)(word >> 32));
+        store_be32(at + 2, (uint32_t)word);
+        break;
+    case 8:
+        store_be64(at, word);
+        break;
+    default:
+        for (; bytes > 0; bytes--, word >>= 8)
+            at[bytes - 1] = (uint8_t)word;
+    }
+}
+
+static inline uint64_t term_value(const struct term *term, const unsigned __int128 *values)
+{
+    return ((uint64_t)(values[term->entry] >> term->down) & term->mask) << term->up;
+}
+
+static void write_patches(const struct packet_cursor *cursor, uint8_t *frame)
+{
+    const struct packet *packet = cursor->packet;
+    const unsigned __int128 *values = vary_values(cursor->vary);
+    for (uint16_t p = 0; p < packet->patch_count; p++) {
+        const struct patch *patch = &packet->patches[p];
+        const struct term *terms = &packet->terms[patch->first_term];
+        uint64_t word = patch->constant | term_value(terms, values);
+        for (uint16_t t = 1; t < patch->terms; t++)
+            word |= term_value(&terms[t], values);
+        store_word(frame + patch->offset, word, patch->bytes);
+        cursor->sums[p] = checksum_of_word(word << patch->sum_shift);
+    }
+}
+
+static uint32_t write_sum(const struct packet_cursor *cursor, const struct check *check, uint16_t base,
+                          uint8_t *frame)
+{
+    const uint16_t *sources = cursor->packet->sources + check->first_source;
+    uint64_t sum = base;
+    for (uint16_t s = 0; s < check->sources; s++)
+        sum += cursor->sums[sources[s]];
+    uint16_t value = check_finish(check, sum);
+    store_be16(frame + check->offset, value);
+    return check->offset % 2 != 0 ? checksum_swap(value) : value;
+}
+
+static uint32_t write_crc(const struct packet_cursor *cursor, const struct check *check, uint8_t *frame)
+{
+    check_store_crc(check, frame, packet_next_length(cursor));
+    return checksum_sum(frame, check->offset, check->offset + 4u);
+}
+
+static void write_checks(const struct packet_cursor *cursor, uint8_t *frame)
+{
+    const struct packet *packet = cursor->packet;
+    const uint16_t *base = row_of(cursor) + packet->cell_count;
+    uint32_t *written = cursor->sums + packet->patch_count;
+    for (uint16_t c = 0; c < packet->check_count; c++) {
+        const struct check *check = &packet->checks[c];
+        written[c] =
+            check->crc32c ? write_crc(cursor, check, frame) : write_sum(cursor, check, base[c], frame);
+    }
+}
+
+/* A run of UDP segments has one in each. */
+static void write_signatures(const struct packet_cursor *cursor, uint8_t *frame,
+                             const struct signature_stamp *stamp)
+{
+    const struct packet *packet = cursor->packet;
+    uint32_t step = packet->segmentation.payload_bytes, end = packet_next_length(cursor);
+    if (packet->segmentation.segments <= 1) {
+        signature_write(frame + end - SIGNATURE_BYTES, stamp);
+        return;
+    }
+    struct signature_stamp next = *stamp;
+    for (uint32_t at = packet->segmentation.header_bytes + step; at <= end; at += step, next.sequence++)
+        signature_write(frame + at - SIGNATURE_BYTES, &next);
+}
+
+void packet_patch(struct packet_cursor *cursor, uint8_t *frame, const struct signature_stamp *stamp)
+{
+    if (cursor->packet->patch_count > 0)
+        write_patches(cursor, frame);
+    if (stamp != NULL)
+        write_signatures(cursor, frame, stamp);
+    if (cursor->packet->check_count > 0)
+        write_checks(cursor, frame);
+    if (cursor->vary != NULL)
+        vary_step(cursor->vary);
+    if (cursor->packet->variants > 1)
+        sizes_step(cursor->packet->sizes, &cursor->size);
+}
