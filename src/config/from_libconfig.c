@@ -173,7 +173,7 @@ static void scan_block_comment(struct scan *scan, struct source *source)
     if (end == NULL) {
         COMPLAIN_AT(scan, source->name, source->line,
                     "the comment that begins here never ends; close it with */");
-        source->at = source->end;
+        scan->rc = -EINVAL;
         return;
     }
     take(scan, source, (size_t)(end + 2 - source->at));
@@ -196,7 +196,7 @@ static void scan_string(struct scan *scan, struct source *source)
     if (length == 0) {
         COMPLAIN_AT(scan, source->name, source->line,
                     "the text that begins here never ends; close it with \"");
-        source->at = source->end;
+        scan->rc = -EINVAL;
         return;
     }
     for (size_t i = 1; i + 3 < length; i++) {
@@ -460,7 +460,7 @@ static bool is_text(struct scan *scan, const struct source *source)
     for (const char *at = source->at; at < bad; at++)
         line += *at == '\n';
     if (*bad == '\0')
-        COMPLAIN_AT(scan, source->name, line, "a NUL byte; a configuration is text");
+        COMPLAIN_AT(scan, source->name, line, "a NUL byte; write plain text in UTF-8");
     else
         COMPLAIN_AT(scan, source->name, line, "byte 0x%02x is not UTF-8; write the file in UTF-8",
                     (unsigned)(unsigned char)*bad);
@@ -586,7 +586,8 @@ static int convert_text(struct converter *converter, struct node *node, const ch
 {
     /* \x escapes can make what the scan did not see. */
     if (find_not_text(text, text + strlen(text)) != NULL)
-        complain(converter->complaints, node, "text with escapes that make invalid UTF-8");
+        complain(converter->complaints, node,
+                 "its \\x escapes make no UTF-8; write the characters themselves");
     node->text = tree_text(converter->tree, text);
     return node->text != NULL ? 0 : -ENOMEM;
 }
@@ -640,7 +641,7 @@ static void complain_syntax(struct scan *scan, const config_t *config)
         const char *theirs, *ours;
     } rows[] = {
         {"syntax error", "syntax error here or just before; a setting reads name = value;"},
-        {"duplicate setting name", "this name is in its group already"},
+        {"duplicate setting name", "this name is in its group already; leave one out"},
         {"mismatched element type in array",
          "members of [ ] must be of one type; write a list ( ) for different ones"},
     };

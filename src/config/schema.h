@@ -47,6 +47,7 @@ struct port_spec {
     uint16_t cooked_type;
     bool receive;
     uint32_t receive_version, receive_blocks, receive_block_size, receive_threads;
+    uint32_t receive_snap; /* bytes kept of each frame; 0: chosen */
     enum fanout receive_fanout;
     bool receive_promiscuous;
 };
@@ -71,7 +72,7 @@ struct shape_spec {
 
 struct stream_spec {
     const struct node *at; /* its group: template, set, vary, size, mix, payload, each are read by packet */
-    const char *name, *port, *template_name;
+    const char *name, *port, *template_name; /* template_name NULL: written in place, see at */
     bool has_rate, has_gap, has_count, has_duration;
     struct rate rate;
     uint64_t gap_ns;
@@ -81,7 +82,8 @@ struct stream_spec {
     struct ratio phase; /* share of one gap */
     const char *next;
     uint64_t copies;
-    bool split, autostart, learn, check_payload;
+    bool split, autostart, check_payload;
+    bool learn; /* true by default with expect; always false without */
     bool udp_segment;
     unsigned special;    /* SPECIAL_… bits that were asked for */
     const char **expect; /* owned array of borrowed port names */

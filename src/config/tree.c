@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { CHUNK_BYTES = 64 << 10, COMPLAINTS_KEPT = 1000, NAME_COMPARED = 32 };
 
@@ -317,6 +318,13 @@ static unsigned edit_distance(const char *a, size_t a_length, const char *b, siz
     return d[a_length][b_length];
 }
 
+/* "sock" for socket, "max_duration_ns" for max_duration. */
+static bool begins_alike(const char *a, size_t a_length, const char *b, size_t b_length)
+{
+    size_t shorter = a_length < b_length ? a_length : b_length;
+    return shorter >= 3 && strncasecmp(a, b, shorter) == 0;
+}
+
 const char *nearest_name(const char *wrong, const char *const names[], size_t count)
 {
     const char *nearest = NULL;
@@ -335,5 +343,8 @@ const char *nearest_name(const char *wrong, const char *const names[], size_t co
             nearest = names[i];
         }
     }
+    for (size_t i = 0; i < count && nearest == NULL; i++)
+        if (begins_alike(wrong, length, names[i], strlen(names[i])))
+            nearest = names[i];
     return nearest;
 }
