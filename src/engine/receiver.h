@@ -56,6 +56,9 @@ struct receiver;
 int receiver_open(const struct receiver_wishes *wishes, struct receiver **out, struct err *err);
 /* NULL is fine. Promiscuous membership and the NIC's stamping end with it. */
 void receiver_close(struct receiver *receiver);
+/* One frame out of the same socket, to teach a switch where an address is. Main thread or the worker; 0 or
+ * -errno. */
+int receiver_send(const struct receiver *receiver, const uint8_t *frame, uint32_t bytes);
 int receiver_fd(const struct receiver *receiver); /* readable when a block is ready */
 
 /* Calls take for each frame of the next ready block and gives the block back; at most 64 frames in versions 1

@@ -358,6 +358,11 @@ void receiver_close(struct receiver *receiver)
     free(receiver);
 }
 
+int receiver_send(const struct receiver *receiver, const uint8_t *frame, uint32_t bytes)
+{
+    return send(receiver->fd, frame, bytes, MSG_DONTWAIT) == (ssize_t)bytes ? 0 : -errno;
+}
+
 int receiver_fd(const struct receiver *receiver)
 {
     return receiver->fd;

@@ -7,6 +7,7 @@
 
 #include <ev.h>
 
+#include "analysis/verdict.h"
 #include "plan/plan.h"
 #include "run/counters.h"
 
@@ -81,12 +82,11 @@ struct stream_row {
 };
 
 enum run_state { RUN_NONE, RUN_OPEN, RUN_ENDED };
-enum verdict { VERDICT_NONE, VERDICT_PASSED, VERDICT_UNMET, VERDICT_INVALID };
 extern const char *const run_state_names[], *const verdict_names[];
 struct run_row {
     uint64_t id, started_realtime_ns, elapsed_ns;
     enum run_state state;
-    enum verdict verdict;
+    enum verdict_kind verdict;
     const char *const *reasons; /* borrowed until the next call */
     size_t reason_count;
     bool drained;

@@ -40,7 +40,9 @@ struct part {
     struct engine_segmentation segmentation; /* of slots that hold runs of UDP segments */
     uint16_t full_segments;                  /* what the template's lengths say; 0: plain frames */
 
-    uint32_t stream;          /* index in the plan, for the main thread */
+    uint32_t stream;          /* index in the plan; these three are the main thread's */
+    uint32_t rank;            /* its number in its sendloop */
+    bool never;               /* its share of a count is nothing: it is not started */
     uint64_t count;           /* frames to complete each time it is begun; 0: no limit */
     struct packet *packet;    /* borrowed from the plan */
     struct pacer *pacer;      /* owned; pacer_new(&part->shape), set by the main thread */
