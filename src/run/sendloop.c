@@ -49,7 +49,8 @@ struct sendloop {
 
     struct run_of_slots *fifo; /* a power of two of at least as many as the ring has slots */
     uint32_t fifo_mask, fifo_head, fifo_tail;
-    uint32_t in_flight, orphans; /* slots */
+    uint64_t committed, settled; /* slots since the loop was made */
+    uint32_t orphans;            /* slots in flight that an earlier loop committed */
 
     uint32_t slots, max_segments;
     uint32_t *tags;              /* of each slot; 0: holds nothing that is known */
@@ -311,7 +312,7 @@ static void queue_run(struct sendloop *loop, uint32_t id, uint32_t slots, uint32
     else
         loop->fifo[loop->fifo_head++ & loop->fifo_mask] =
             (struct run_of_slots){.part = id, .slots = slots, .bytes_l2 = bytes_l2, .frames = frames};
-    loop->in_flight += slots;
+    loop->committed += slots;
     loop->sent += (uint32_t)all;
     count_queued(&part->counts, all);
     count_queued(&loop->counts.frames, all);
@@ -367,7 +368,7 @@ static void settle_oldest(struct sendloop *loop, uint32_t slots, enum engine_out
     uint32_t orphans = slots < loop->orphans ? slots : loop->orphans;
     loop->orphans -= orphans;
     slots -= orphans;
-    loop->in_flight -= slots;
+    loop->settled += slots;
     while (slots > 0) {
         struct run_of_slots *run = &loop->fifo[loop->fifo_tail & loop->fifo_mask];
         uint32_t taken = slots < run->slots ? slots : run->slots;
@@ -643,7 +644,7 @@ static bool turn_once(struct sendloop *loop, uint64_t now_ns)
     if (loop->blocked && loop->paced > 0 && !is_stuck(loop))
         kick(loop, 0);
     slots = fill(loop, now_ns);
-    if (slots > 0 || (loop->in_flight > 0 && !is_stuck(loop)))
+    if (slots > 0 || (sendloop_in_flight(loop) > 0 && !is_stuck(loop)))
         kick(loop, slots);
     back += collect(loop);
     publish(loop);
@@ -681,7 +682,7 @@ static void wait_for_engine(struct sendloop *loop, uint64_t now_ns, struct sendl
 static void decide(struct sendloop *loop, uint64_t now_ns, struct sendloop_state *out)
 {
     bool soon = loop->deadline_ns < now_ns + COLLECT_NS;
-    bool uncollected = loop->in_flight > 0 && !soon;
+    bool uncollected = sendloop_in_flight(loop) > 0 && !soon;
     if (loop->full || loop->blocked || uncollected || (is_stuck(loop) && loop->listed > 0))
         wait_for_engine(loop, now_ns, out);
     else
@@ -845,7 +846,17 @@ const struct record *sendloop_record(const struct sendloop *loop)
 
 uint32_t sendloop_in_flight(const struct sendloop *loop)
 {
-    return loop->in_flight;
+    return (uint32_t)(loop->committed - loop->settled);
+}
+
+uint64_t sendloop_committed(const struct sendloop *loop)
+{
+    return loop->committed;
+}
+
+uint64_t sendloop_settled(const struct sendloop *loop)
+{
+    return loop->settled;
 }
 
 uint32_t sendloop_active(const struct sendloop *loop)

@@ -108,8 +108,11 @@ void sendloop_set_spin(struct sendloop *loop, uint64_t spin_ns);   /* 0 at first
 void sendloop_woken(struct sendloop *loop);                        /* the engine's fd was ready */
 const struct record *sendloop_record(const struct sendloop *loop); /* struct queue_counts */
 uint32_t sendloop_in_flight(const struct sendloop *loop);          /* slots of parts of this loop */
-uint32_t sendloop_active(const struct sendloop *loop);             /* parts RUNNING or PAUSED */
-uint64_t sendloop_late_ns(const struct sendloop *loop);            /* its limit */
+/* Slots since the loop was made; they settle in the order in which they were committed. */
+uint64_t sendloop_committed(const struct sendloop *loop);
+uint64_t sendloop_settled(const struct sendloop *loop);
+uint32_t sendloop_active(const struct sendloop *loop);  /* parts RUNNING or PAUSED */
+uint64_t sendloop_late_ns(const struct sendloop *loop); /* its limit */
 uint32_t sendloop_parts(const struct sendloop *loop);
 struct part *sendloop_part(const struct sendloop *loop, uint32_t part); /* borrowed */
 

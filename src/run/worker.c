@@ -118,9 +118,11 @@ static void tell_ended(struct worker *worker)
 
 /* ---- stops that wait ---- */
 
+/* Slots settle in order: when all that were committed before the stop have, none of its frames is left,
+ * whatever was started since. */
 static bool is_drained(const struct sendloop *sendloop, const struct order *order)
 {
-    if (sendloop == NULL || sendloop_in_flight(sendloop) == 0)
+    if (sendloop == NULL || sendloop_settled(sendloop) >= order->committed)
         return true;
     if (order->parts == NULL)
         return false;
@@ -354,6 +356,7 @@ static int do_stop(struct worker *worker, struct order *order)
     if (sendloop_active(worker->sendloop) == 0)
         sendloop_withdraw(worker->sendloop);
     order->until_ns = after(clock_monotonic_ns(), order->drain_ns);
+    order->committed = sendloop_committed(worker->sendloop);
     order->letter.next = worker->stops;
     worker->stops = &order->letter;
     return LATER; /* the slice that follows may answer it at once */

@@ -47,7 +47,7 @@ struct order {
     int result; /* 0; -EINVAL: no such part; -ENODEV: no sendloop; -ETIMEDOUT; -ECANCELED: the worker ended */
     void (*done)(struct order *order); /* main thread; the sender frees. It may call worker_free() */
     void *context;
-    uint64_t until_ns; /* the worker's own */
+    uint64_t until_ns, committed; /* the worker's own */
 };
 
 struct worker;
