@@ -424,9 +424,15 @@ int packet_compile(const struct packet_request *request, struct packet **out, st
     return result;
 }
 
+struct packet *packet_ref(struct packet *packet)
+{
+    packet->references++;
+    return packet;
+}
+
 void packet_free(struct packet *packet)
 {
-    if (packet == NULL)
+    if (packet == NULL || packet->references-- > 0)
         return;
     sizes_free(packet->sizes);
     vary_free(packet->vary);

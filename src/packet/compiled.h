@@ -46,6 +46,7 @@ struct packet_layer { /* for explain */
 };
 
 struct packet {
+    uint32_t references;   /* the plan's, and one a part that sends it; main thread */
     struct sizes *sizes;   /* owned */
     struct vary *vary;     /* owned; NULL when nothing varies */
     uint8_t *image;        /* owned */

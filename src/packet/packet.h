@@ -42,7 +42,9 @@ struct packet_request {
 
 /* Compiles. On failure complaints say why and *out is untouched. Pure; main thread. */
 int packet_compile(const struct packet_request *request, struct packet **out, struct complaints *complaints);
-void packet_free(struct packet *packet);
+void packet_free(struct packet *packet); /* NULL is fine; the last holder's call frees */
+struct packet *
+packet_ref(struct packet *packet); /* one more holder, who calls packet_free as well. Main thread */
 
 /* Arming: where the template left the source address open, it becomes the interface's. Main thread, before
  * any worker has the packet. */

@@ -92,7 +92,7 @@ struct part *part_new(struct packet *packet, uint32_t part, uint32_t parts)
         free(new);
         return NULL;
     }
-    new->packet = packet;
+    new->packet = packet_ref(packet); /* a stream that goes on outlives its plan */
     record_init(&new->record, COUNTS_WORDS);
     return new;
 }
@@ -103,6 +103,7 @@ void part_free(struct part *part)
         return;
     pacer_free(part->pacer);
     packet_cursor_free(part->cursor);
+    packet_free(part->packet);
     free(part->stairs);
     free(part);
 }

@@ -44,7 +44,7 @@ struct part {
     uint32_t rank;            /* its number in its sendloop */
     bool never;               /* its share of a count is nothing: it is not started */
     uint64_t count;           /* frames to complete each time it is begun; 0: no limit */
-    struct packet *packet;    /* borrowed from the plan */
+    struct packet *packet;    /* one reference */
     struct pacer *pacer;      /* owned; pacer_new(&part->shape), set by the main thread */
     struct pace_shape shape;  /* what pacer borrows */
     struct pace_rate *stairs; /* owned */
