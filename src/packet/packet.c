@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "packet/checks.h"
 #include "packet/compiled.h"
+#include "packet/proto_rows.h"
 #include "packet/signature.h"
 
 struct packet_cursor {
@@ -241,4 +242,26 @@ void packet_patch(struct packet_cursor *cursor, uint8_t *frame, const struct sig
         vary_step(cursor->vary);
     if (cursor->packet->variants > 1)
         sizes_step(cursor->packet->sizes, &cursor->size);
+}
+
+/* A length that a sum covers becomes smaller by `cut`; the sum as it is before it is inverted (RFC 1624). */
+static uint16_t cut_length(uint8_t *length, uint16_t cut, uint16_t sum)
+{
+    uint16_t before = load_be16(length), after = (uint16_t)(before - cut);
+    store_be16(length, after);
+    return checksum_fold((uint64_t)sum + (uint16_t)~before + after);
+}
+
+void packet_shorten(const struct packet *packet, uint8_t *frame, uint16_t segments)
+{
+    const struct packet_segmentation *run = &packet->segmentation;
+    const struct packet_layer *last = &packet->layers[packet->layer_count - 2];
+    uint16_t cut = (uint16_t)((run->segments - segments) * run->payload_bytes);
+    uint8_t *ip = frame + last->start, *udp = frame + run->checksum_start;
+    uint8_t *seed = udp + run->checksum_offset;
+    store_be16(seed, cut_length(udp + 4, cut, load_be16(seed)));
+    if (last->proto == &proto_ipv4)
+        store_be16(ip + 10, (uint16_t)~cut_length(ip + 2, cut, (uint16_t)~load_be16(ip + 10)));
+    else
+        cut_length(ip + 4, cut, 0);
 }

@@ -459,7 +459,8 @@ static void stamp_slot(struct sendloop *loop, const struct part *part, uint32_t 
     loop->tags[slot] = tag;
 }
 
-static void patch_slot(struct sendloop *loop, struct part *part, uint8_t *at)
+/* A slot's frames are signed with consecutive numbers. */
+static void patch_slot(struct sendloop *loop, struct part *part, uint32_t frames, uint8_t *at)
 {
     if (part->unvarying)
         return;
@@ -468,7 +469,8 @@ static void patch_slot(struct sendloop *loop, struct part *part, uint8_t *at)
         return;
     }
     loop->stamp.stream = part->signature_stream;
-    loop->stamp.sequence = part->sequence++;
+    loop->stamp.sequence = part->sequence;
+    part->sequence += frames;
     packet_patch(part->cursor, at, &loop->stamp);
 }
 
@@ -494,7 +496,7 @@ static void fill_segments(struct sendloop *loop, uint32_t id, uint32_t slot, uin
     uint32_t payload = part->segmentation.payload_bytes * frames;
 
     stamp_slot(loop, part, slot, at);
-    patch_slot(loop, part, at);
+    patch_slot(loop, part, frames, at);
     if (frames != part->full_segments) {
         packet_shorten(part->packet, at, (uint16_t)frames);
         loop->tags[slot] = 0; /* its lengths are no longer the template's */
@@ -512,7 +514,7 @@ static void fill_plain(struct sendloop *loop, uint32_t id, uint32_t slot, uint8_
     uint32_t bytes = part->unvarying ? part->bytes : packet_next_length(part->cursor);
 
     stamp_slot(loop, part, slot, at);
-    patch_slot(loop, part, at);
+    patch_slot(loop, part, 1, at);
     *frame = (struct engine_frame){.bytes = bytes, .segments = 1};
     schedule_sent(loop->schedule, id, bytes, now_ns);
     queue_run(loop, id, 1, 1, bytes + FCS_BYTES);

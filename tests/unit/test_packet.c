@@ -325,9 +325,48 @@ static void test_odd_places_do_not_spoil_checksums(void **state)
     done(&made);
 }
 
+/* The bytes of a run of so many UDP segments, cut from one of `compiled` segments. */
+static size_t run_of_segments(const char *text, uint16_t compiled, uint16_t segments, uint8_t frame[4096])
+{
+    wishes.segments = compiled;
+    struct made made = must_make(text);
+    const struct packet_segmentation *run = packet_segmentation(made.packet);
+    struct packet_cursor *cursor = packet_cursor_new(made.packet, 0, 1);
+    assert_non_null(cursor);
+    packet_stamp(cursor, frame);
+    packet_patch(cursor, frame, NULL);
+    if (segments != compiled)
+        packet_shorten(made.packet, frame, segments);
+    size_t bytes = run->header_bytes + (size_t)run->payload_bytes * segments;
+    packet_cursor_free(cursor);
+    done(&made);
+    return bytes;
+}
+
+static void test_a_shortened_run_is_the_run_compiled_shorter(void **state)
+{
+    (void)state;
+    const char *const texts[] = {
+        "{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{\"src\":\"198.18.0.1\"}},{\"udp\":{\"src\":7}}],\"size\":"
+        "70}",
+        "{\"layers\":[{\"ethernet\":{}},{\"vlan\":{\"id\":5}},{\"ipv6\":{\"src\":\"2001:db8::1\"}},{\"udp\":{"
+        "}}],"
+        "\"size\":101}",
+        "{\"layers\":[{\"ethernet\":{}},{\"raw\":\"aa\"},{\"ipv4\":{}},{\"udp\":{}}],\"size\":80}",
+    };
+    static uint8_t is[4096], wanted[4096];
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        for (uint16_t segments = 2; segments < 40; segments++) {
+            size_t bytes = run_of_segments(texts[i], 40, segments, is);
+            assert_int_equal(run_of_segments(texts[i], segments, segments, wanted), bytes);
+            assert_memory_equal(is, wanted, bytes);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_shortened_run_is_the_run_compiled_shorter),
         cmocka_unit_test(test_golden_udp_over_ipv4),
         cmocka_unit_test(test_golden_arp_request),
         cmocka_unit_test(test_golden_tags_by_stacking),
