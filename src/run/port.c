@@ -473,6 +473,18 @@ bool port_still_fits(const struct port *port)
            (port->facts.ifindex == port->armed_facts.ifindex && port->facts.mtu == port->armed_facts.mtu);
 }
 
+/* Other sockets that see what leaves here clone and copy every frame, but only of the path that has taps. */
+static void warn_of_taps(struct port *port)
+{
+    int taps =
+        port->ops->without_interface || !port->planned->spec->qdisc ? 0 : link_taps(port->facts.ifindex);
+    port->warning[0] = 0;
+    if (taps > 0)
+        snprintf(port->warning, sizeof port->warning,
+                 "%d packet tap%s on %s (tcpdump, lldpd …) copies every frame that is sent", taps,
+                 taps > 1 ? "s" : "", port->planned->spec->interface);
+}
+
 int port_arm(struct port *port, struct err *err)
 {
     int result;
@@ -483,6 +495,7 @@ int port_arm(struct port *port, struct err *err)
             (result = check_frames(port, err)) < 0)
             goto refused;
     }
+    warn_of_taps(port);
     if (port->lost && port->busy)
         return err_set(err, -EBUSY, "port \"%s\" waits for its link: %s", port->planned->spec->name,
                        port->reason);

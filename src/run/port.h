@@ -42,6 +42,7 @@ struct port {
     struct port_hooks hooks;
     enum port_state state;
     char reason[200];
+    char warning[160];
     struct link_facts facts;       /* as last read */
     struct link_facts armed_facts; /* what the engines were opened with */
     struct link_abilities abilities;

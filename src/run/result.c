@@ -96,6 +96,7 @@ static void port_row_now(struct volley *volley, uint32_t index, struct port_row 
     row->plan = port->planned;
     row->state = port->state;
     snprintf(row->reason, sizeof row->reason, "%s", port->reason);
+    snprintf(row->warning, sizeof row->warning, "%s", port->warning);
     row->queues = port->queue_count;
     for (uint32_t q = 0; q < port->queue_count; q++) {
         port_counts(port, q, &row->queue[q]);

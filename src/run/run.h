@@ -51,6 +51,7 @@ struct port_row {
     const struct plan_port *plan;
     enum port_state state;
     char reason[200];
+    char warning[160]; /* what makes it slower or less exact than it could be; "" */
     struct counts counts;
     uint64_t kicks, waits, wakeups;
     struct achieved achieved, average;

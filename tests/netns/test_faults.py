@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What can go wrong with a link, a ring or a machine, done on purpose; the wire and the accounts say what became of each frame.
+
+`make check-faults` runs each of them 20 times (VOLLEYD_ROUNDS). Every test prints one line: fault → the accounts."""
+
+import os
+import signal
+import time
+
+import netns
+import pytest
+
+ROUNDS = range(int(os.environ.get("VOLLEYD_ROUNDS", "1")))
+pytestmark = pytest.mark.parametrize("turn", ROUNDS)
+
+FOREVER = '{ name = "s"; port = "east"; template = "plain"; rate = "20kpps"; duration = "forever"; }'
+MAX = '{ name = "s"; port = "east"; template = "plain"; rate = "max"; duration = "forever"; }'
+
+
+def east_port(more=""):
+    return f'{{ name = "east"; interface = "east0"; {more} }}'
+
+
+def started(net, east, stream=FOREVER, port="", frames=500):
+    daemon = net.daemon(east, netns.config(stream, ports=east_port(port)))
+    daemon.call("Start")
+    netns.wait_until(lambda: daemon.stream_row("s")["completed"] > frames, 10, "frames")
+    return daemon
+
+
+def port_state(daemon):
+    return daemon.call("GetStatus")["ports"][0]
+
+
+def await_state(daemon, *states):
+    """The port's state and reason, seen soon after the fault (100 ms on an idle machine; SLOW scales how long we look)."""
+    netns.wait_until(lambda: port_state(daemon)["state"] in states, 3, f"the port is {' or '.join(states)}")
+    return port_state(daemon)
+
+
+def tell(fault, daemon, arrived):
+    row = daemon.stream_row("s")
+    netns.balance(row)
+    print(f"{fault} → scheduled {row['scheduled']} completed {row['completed']} arrived {arrived} withdrawn {row['withdrawn']} missed {row['missed']}")
+    return row
+
+
+def stays(west, daemon, seconds=0.3):
+    """Nothing leaves any more: no stale frame, no late one."""
+    before = west.counter("west0", "rx_packets")
+    time.sleep(seconds)
+    assert west.counter("west0", "rx_packets") == before
+    return before
+
+
+def test_link_down_stops_with_its_reason(net, turn):
+    east, west = net.pair()
+    daemon = started(net, east)
+    east.sh("ip link set east0 down")
+    state = await_state(daemon, "down")
+    assert "east0 is down" in state["reason"]
+    netns.wait_until(lambda: daemon.stream_row("s")["state"] == "failed", 3, "the stream has failed")
+    east.sh("ip link set east0 up")
+    await_state(daemon, "ready")
+    row = tell("link down", daemon, stays(west, daemon))
+    assert row["in_flight"] == 0 and row["completed"] == west.counter("west0", "rx_packets")
+
+
+def test_link_down_and_up_goes_on_when_asked(net, turn):
+    east, west = net.pair()
+    daemon = started(net, east, port='on_link_loss = "resume"; link_delay = "200ms";')
+    east.sh("ip link set east0 down")
+    await_state(daemon, "down")
+    netns.wait_until(lambda: daemon.stream_row("s")["state"] == "paused", 3, "the stream waits")
+    before = daemon.stream_row("s")["completed"]
+    east.sh("ip link set east0 up")
+    netns.wait_until(lambda: daemon.stream_row("s")["completed"] > before + 1000, 10, "frames after the link is back")
+    daemon.call("Stop")
+    row = tell("link down and up", daemon, stays(west, daemon))
+    assert row["completed"] == west.counter("west0", "rx_packets")
+
+
+@pytest.mark.parametrize("qdisc", ("", "qdisc = true;"))
+def test_carrier_loss_on_both_paths(net, turn, qdisc):
+    east, west = net.pair()
+    daemon = started(net, east, port=qdisc)
+    west.sh("ip link set west0 down")
+    state = await_state(daemon, "no-carrier")
+    assert "no carrier" in state["reason"]
+    netns.wait_until(lambda: daemon.stream_row("s")["state"] == "failed", 3, "the stream has failed")
+    west.sh("ip link set west0 up")
+    await_state(daemon, "ready")
+    row = tell(f"carrier loss {qdisc}", daemon, stays(west, daemon))
+    assert row["in_flight"] == 0
+
+
+def test_interface_deleted_and_made_again(net, turn):
+    east, west = net.pair()
+    daemon = started(net, east, port='on_link_loss = "resume";')
+    for _ in range(3):
+        east.sh("ip link del east0")
+        state = await_state(daemon, "absent")
+        assert "no interface east0" in state["reason"]
+        before = daemon.stream_row("s")["completed"]
+        east.veth("east0", west, "west0")
+        west.drop_arrivals("west0")
+        netns.wait_until(lambda: daemon.stream_row("s")["completed"] > before + 500, 10, "frames on the new interface")
+    daemon.call("Stop")
+    row = tell("deleted and made again", daemon, stays(west, daemon))
+    assert row["in_flight"] == 0
+
+
+def test_a_renamed_interface_is_left_at_once(net, turn):
+    east, west = net.pair()
+    daemon = started(net, east)
+    east.sh("ip link set east0 down")
+    east.sh("ip link set east0 name other0")
+    east.sh("ip link set other0 up")
+    await_state(daemon, "absent")
+    row = tell("renamed", daemon, stays(west, daemon))
+    assert row["in_flight"] == 0 and daemon.stream_row("s")["state"] == "failed"
+
+
+def test_an_interface_moved_to_another_namespace(net, turn):
+    east, west = net.pair()
+    other = net.space()
+    daemon = started(net, east)
+    east.sh(f"ip link set east0 netns {other.name}")
+    await_state(daemon, "absent")
+    other.sh("ip link set east0 up")
+    tell("moved", daemon, stays(west, daemon))
+
+
+def test_a_lower_mtu_stops_with_its_reason(net, turn):
+    east, west = net.pair()
+    daemon = started(net, east)
+    east.sh("ip link set east0 mtu 1000")
+    netns.wait_until(lambda: daemon.stream_row("s")["state"] == "failed", 3, "the stream has failed")
+    assert "MTU changed from 1500 to 1000" in daemon.stream_row("s")["reason"]
+    row = tell("MTU lowered", daemon, stays(west, daemon))
+    assert row["completed"] == west.counter("west0", "rx_packets")
+
+
+def test_frames_above_the_mtu_are_refused_before_they_start(net, turn):
+    east, west = net.pair()
+    daemon = net.daemon(east, netns.config('{ name = "s"; port = "east"; template = "plain"; size = 2000; count = 10; }'))
+    with pytest.raises(netns.Error) as refusal:
+        daemon.call("Start")
+    assert "mtu" in str(refusal.value).lower() and refusal.value.name == "io.volleyd.Refused"
+    assert west.counter("west0", "rx_packets") == 0
+
+
+def test_a_slow_qdisc_is_waited_for_without_spinning(net, turn):
+    """Socket memory runs out before the ring, POLLOUT wakes the worker, and waiting costs next to nothing."""
+    east, west = net.pair()
+    east.sh("tc qdisc add dev east0 root tbf rate 4mbit burst 4kb limit 20mb")
+    daemon = started(net, east, stream=MAX, port="qdisc = true;", frames=10)
+    time.sleep(0.5)
+    cpu, at = daemon.cpu_seconds(), time.monotonic()
+    time.sleep(1.5)
+    share = (daemon.cpu_seconds() - cpu) / (time.monotonic() - at)
+    port = daemon.ports()["east"]
+    assert port["wakeups"] > 0 and port["waits"] > 0
+    assert share < 0.05 * max(1, netns.SLOW / 2)
+    daemon.call("Stop")
+    row = tell("slow qdisc", daemon, west.counter("west0", "rx_packets"))
+    assert row["withdrawn"] + row["completed"] + row["in_flight"] == row["queued"]
+
+
+def test_what_a_qdisc_drops_is_missed_by_the_device(net, turn):
+    """A qdisc that drops what it was given: the kernel calls the frames sent, the interface does not."""
+    east, west = net.pair()
+    east.sh("tc qdisc add dev east0 root tbf rate 8mbit burst 4kb limit 4kb")
+    daemon = net.daemon(east, netns.config('{ name = "s"; port = "east"; template = "plain"; rate = "100kpps"; count = 20000; }',
+                                           ports=east_port("qdisc = true;")))
+    result = daemon.run_to_end()
+    port, arrived = result["ports"][0], west.counter("west0", "rx_packets")
+    netns.balance(port)
+    assert port["device"]["unaccounted"] == port["completed"] - arrived > 0
+    assert result["run"]["verdict"] == "invalid"
+
+
+def test_stop_with_frames_in_flight_drains_or_says_so(net, turn):
+    east, west = net.pair()
+    east.sh("tc qdisc add dev east0 root tbf rate 1mbit burst 4kb limit 20mb")
+    daemon = started(net, east, stream=MAX, port='qdisc = true; drain = "200ms";', frames=10)
+    try:
+        daemon.call("Stop")
+    except netns.Error as left:
+        assert left.name == "io.volleyd.Undrained"
+    netns.wait_until(lambda: daemon.counters()["run"]["state"] == "ended", 5, "the run's end")
+    row = daemon.stream_row("s")
+    netns.balance(row)
+    if row["in_flight"] > 0:
+        assert daemon.call("Report")["run"]["verdict"] == "invalid"
+
+
+def test_a_stopped_process_does_not_catch_up(net, turn):
+    """SIGSTOP for a second: afterwards no burst, what was due is missed, and no more than the bound allows leaves."""
+    east, west = net.pair()
+    daemon = started(net, east)
+    before, at = daemon.stream_row("s"), time.monotonic()
+    os.kill(daemon.pid(), signal.SIGSTOP)
+    stopped = west.counter("west0", "rx_packets")
+    time.sleep(1)
+    assert west.counter("west0", "rx_packets") - stopped < 20000 * 0.1
+    os.kill(daemon.pid(), signal.SIGCONT)
+    netns.wait_until(lambda: daemon.stream_row("s")["missed"] > before["missed"] + 15000, 10, "missed frames")
+    daemon.call("Stop")
+    row, elapsed = daemon.stream_row("s"), time.monotonic() - at
+    assert row["completed"] - before["completed"] <= 20000 * (elapsed - 1 + 0.05) + 32
+    tell("stopped for a second", daemon, stays(west, daemon))
+
+
+def test_killed_in_full_flight_nothing_leaves_any_more(net, turn):
+    east, west = net.pair()
+    daemon = started(net, east, stream=MAX)
+    daemon.process.kill()
+    daemon.process.wait()
+    time.sleep(0.1)
+    arrived = west.counter("west0", "rx_packets")
+    for path in (daemon.socket, daemon.status_socket):
+        if os.path.exists(path):
+            os.unlink(path)
+    daemon.start()
+    time.sleep(0.3)
+    assert west.counter("west0", "rx_packets") == arrived
+    assert daemon.stream_row("s")["completed"] == 0
+
+
+def test_a_tap_on_the_interface_is_warned_about(net, turn):
+    east, _ = net.pair()
+    tap = net.process(east, ["tcpdump", "-i", "east0", "-w", "/dev/null", "-Z", "root"], stderr=-3)
+    netns.wait_until(lambda: int(east.sh("grep -c 0003 /proc/net/packet", check=False).strip() or 0) > 0, 5, "a tap")
+    daemon = started(net, east, port="qdisc = true;")
+    assert "tap" in port_state(daemon)["warning"]
+    tap.terminate()
+
+
+def test_an_address_on_the_interface_refuses_it(net, turn):
+    east, west = net.pair()
+    daemon = net.daemon(east, netns.config(FOREVER))
+    east.sh("ip address add 192.0.2.1/24 dev east0")
+    with pytest.raises(netns.Error) as refusal:
+        daemon.call("Start")
+    assert refusal.value.name == "io.volleyd.Refused" and "192.0.2.1" in str(refusal.value) and "force" in str(refusal.value)
+    assert west.counter("west0", "rx_packets") == 0
+
+
+def test_a_bridge_member_is_refused(net, turn):
+    east, _ = net.pair()
+    east.bridge("br0", "east0")
+    daemon = net.daemon(east, netns.config(FOREVER))
+    with pytest.raises(netns.Error) as refusal:
+        daemon.call("Start")
+    assert "br0" in str(refusal.value)
+
+
+def test_an_interface_outside_the_allow_list_is_refused(net, turn):
+    east, west = net.pair()
+    daemon = net.daemon(east, netns.config(FOREVER, allow=("other*",)))
+    assert daemon.call("GetStatus")["ports"][0]["state"] == "refused"
+    with pytest.raises(netns.Error) as refusal:
+        daemon.call("Start")
+    assert "safety.allow" in str(refusal.value)
+    assert west.counter("west0", "rx_packets") == 0
+
+
+def test_enslaved_while_it_sends_it_stops(net, turn):
+    east, west = net.pair()
+    daemon = started(net, east)
+    east.bridge("br0", "east0")
+    netns.wait_until(lambda: daemon.stream_row("s")["state"] == "failed", 3, "the stream has failed")
+    tell("enslaved", daemon, stays(west, daemon))
+
+
+def test_link_flaps_leave_balanced_accounts(net, turn):
+    east, west = net.pair()
+    daemon = started(net, east, stream=MAX, port='on_link_loss = "resume";')
+    for _ in range(10):
+        west.sh("ip link set west0 down")
+        time.sleep(0.03)
+        west.sh("ip link set west0 up")
+        time.sleep(0.05)
+    netns.wait_until(lambda: daemon.stream_row("s")["state"] == "running", 5, "running again")
+    daemon.call("Stop")
+    row = tell("flaps", daemon, stays(west, daemon))
+    assert row["in_flight"] == 0
