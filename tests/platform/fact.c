@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -75,10 +76,31 @@ void sandbox_enter(void)
     run("ip link set lo up");
 }
 
-void sandbox_veth(void)
+static bool is_running(const char *interface)
 {
-    run("ip link add va type veth peer name vb");
-    run("ip link set va up && ip link set vb up");
+    struct ifreq ifreq = {.ifr_flags = 0};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    strncpy(ifreq.ifr_name, interface, sizeof ifreq.ifr_name - 1);
+    bool running = fd >= 0 && ioctl(fd, SIOCGIFFLAGS, &ifreq) == 0 && (ifreq.ifr_flags & IFF_RUNNING) != 0;
+    if (fd >= 0)
+        close(fd);
+    return running;
+}
+
+void link_up(const char *interface)
+{
+    run("ip link set %s up", interface);
+    for (unsigned ms = 0; !is_running(interface) && ms < 5000 * slow_factor(); ms++)
+        sleep_ms(1);
+    run("ip link set %s up", interface); /* waits for the lock that the kernel's exchange holds */
+}
+
+void make_veth(const char *one, const char *other)
+{
+    run("ip link add %s type veth peer name %s", one, other);
+    run("ip link set %s up", other);
+    link_up(one);
+    link_up(other);
 }
 
 static bool run_list(const char *format, va_list args)

@@ -13,8 +13,11 @@
 /* Enters a fresh network namespace (and a user namespace unless root) with IPv6 off and lo up, or exits 77.
  */
 void sandbox_enter(void);
-/* A veth pair va – vb, both up. */
-void sandbox_veth(void);
+/* A veth pair of these names, both up and ready to send. */
+void make_veth(const char *one, const char *other);
+/* Sets the link up and waits until it can send. Right after "up" a link still has the qdisc of one that is
+ * down, which takes every frame and sends none: the kernel exchanges it a moment later. */
+void link_up(const char *interface);
 /* Runs a shell command in the sandbox; a failure ends the program with "Bail out!". */
 __attribute__((format(printf, 1, 2))) void run(const char *format, ...);
 __attribute__((format(printf, 1, 2))) bool try_run(const char *format, ...);

@@ -181,7 +181,7 @@ static void cooked_needs_an_address(void)
 int main(void)
 {
     sandbox_enter();
-    sandbox_veth();
+    make_veth("va", "vb");
     try_run("ethtool -K va tx-udp-segmentation off >/dev/null 2>&1");
     linear();
     segments_on_the_qdisc_path();

@@ -110,7 +110,7 @@ static void protocol_zero_receives_nothing(void)
 int main(void)
 {
     sandbox_enter();
-    sandbox_veth();
+    make_veth("va", "vb");
     options_are_refused_once_a_ring_exists();
     the_offset_counts_only_when_asked_for_in_time();
     for (int version = 1; version <= 3; version++)

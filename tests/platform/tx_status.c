@@ -108,7 +108,7 @@ static void a_link_that_is_down_keeps_the_frames(void)
     put_all(&raw, 0);
     fact(raw_send(&raw) == -ENETDOWN && raw_count(&raw, SEND_REQUEST) == FRAMES,
          "link down: ENETDOWN, all stay SEND_REQUEST");
-    run("ip link set va up");
+    link_up("va");
     fact(raw_send(&raw) == FRAMES * 60 && device_count("va", TX_PACKETS) - before == FRAMES,
          "link up again: the old frames go out");
     raw_close(&raw);
@@ -132,7 +132,8 @@ static void a_lost_carrier(void)
     fact(result == FRAMES * 60 && raw_count(&raw, AVAILABLE) == FRAMES &&
              device_count("va", TX_PACKETS) == sent,
          "qdisc path, no carrier: every slot comes back, nothing is sent");
-    run("ip link set vb up");
+    link_up("vb");
+    link_up("va");
     raw_close(&raw);
     raw_close(&bypass);
 }
@@ -144,13 +145,13 @@ static void an_interface_that_goes_and_returns(void)
     raw_put(&raw, 0, 60, TYPE);
     fact(raw_send(&raw) == -ENXIO && raw_status(&raw, 0) == SEND_REQUEST,
          "not bound: ENXIO, the slot untouched");
-    run("ip link add vx type veth peer name vy && ip link set vx up && ip link set vy up");
+    make_veth("vx", "vy");
     raw_bind(&raw, "vx");
     fact(raw_send(&raw) == 60, "bound after the ring: sends");
     run("ip link del vx");
     put_all(&raw, 1);
     fact(raw_send(&raw) == -ENXIO && raw_count(&raw, SEND_REQUEST) == FRAMES - 1, "interface deleted: ENXIO");
-    run("ip link add vx type veth peer name vy && ip link set vx up && ip link set vy up");
+    make_veth("vx", "vy");
     fact(raw_send(&raw) == -ENXIO, "a new one of the same name: still ENXIO");
     fact(raw_bind(&raw, "vx") == 0 && raw_send(&raw) == (FRAMES - 1) * 60 &&
              device_count("vx", TX_PACKETS) == FRAMES - 1,
@@ -191,7 +192,7 @@ static void a_qdisc_that_drops(void)
 int main(void)
 {
     sandbox_enter();
-    sandbox_veth();
+    make_veth("va", "vb");
     lengths();
     short_frames_are_not_padded();
     an_error_discards_the_count();

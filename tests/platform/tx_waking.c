@@ -60,7 +60,7 @@ static void frames_leave_after_close(void)
 int main(void)
 {
     sandbox_enter();
-    sandbox_veth();
+    make_veth("va", "vb");
     run("tc qdisc add dev va root tbf rate 100kbit burst 1600 limit 1000000");
     pollout_lies_when_all_are_sending();
     run("tc qdisc replace dev va root tbf rate 100kbit burst 1600 limit 1000000");
