@@ -377,7 +377,7 @@ int control_new(const struct control_wishes *wishes, struct control **out, struc
     control->service = (struct service){.vendor = "volleyd",
                                         .product = "volleyd",
                                         .version = wishes->version,
-                                        .url = "https://volleyd.io/",
+                                        .url = "",
                                         .interface = &control_interface,
                                         .context = control,
                                         .admit = admit,
