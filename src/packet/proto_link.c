@@ -31,8 +31,8 @@ const struct proto proto_ethernet = {
 };
 
 static const struct field llc_fields[] = {
-    NUMBER("dsap", 0, 8, "destination service access point", .automatic = AUTO_NEXT, .preset = "0xaa"),
-    NUMBER("ssap", 8, 8, "source service access point", .automatic = AUTO_NEXT, .preset = "0xaa"),
+    NUMBER("dsap", 0, 8, "destination service access point", .automatic = AUTO_NEXT),
+    NUMBER("ssap", 8, 8, "source service access point", .automatic = AUTO_NEXT),
     NUMBER("control", 16, 8, "control field; 3: unnumbered information", .preset = "3"),
 };
 const struct proto proto_llc = {

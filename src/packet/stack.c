@@ -593,7 +593,7 @@ static void write_field(const struct stack *stack, struct field_place place, uin
     }
     if (value->given != GIVEN_VALUE && stack_automatic(stack, place, &automatic))
         number = automatic;
-    if (value->given == GIVEN_BAD)
+    if (value->given == GIVEN_BAD && field->automatic != AUTO_CHECKSUM) /* a sum begins with zero */
         number = stack_spoil((uint64_t)number, field->width);
     bits_store(frame, at, field->width, number);
 }
