@@ -23,6 +23,7 @@ static const struct {
 } events[EVENT_COUNT] = {
     [EVENT_DAEMON_STARTED] = {"daemon-started", "b54d8c994cb34833b671b218b2e249ac"},
     [EVENT_DAEMON_STOPPED] = {"daemon-stopped", "14bb6e7466114c24a394348c7d8d0425"},
+    [EVENT_DAEMON_CRASHED] = {"daemon-crashed", "9a6c07849493484ca8945d43479679ac"},
     [EVENT_CONFIG_LOADED] = {"config-loaded", "fbcb66a13cca487f874086ce76ad398f"},
     [EVENT_CONFIG_REFUSED] = {"config-refused", "20939cd1225c456887283b798e9117d5"},
     [EVENT_RUN_STARTED] = {"run-started", "b3f62a55e42a4ba19df2d8aaef326c9b"},

@@ -15,6 +15,7 @@ enum log_event {
     EVENT_NONE, /* an ordinary line */
     EVENT_DAEMON_STARTED,
     EVENT_DAEMON_STOPPED,
+    EVENT_DAEMON_CRASHED, /* told by the next one */
     EVENT_CONFIG_LOADED,
     EVENT_CONFIG_REFUSED,
     EVENT_RUN_STARTED,

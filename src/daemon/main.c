@@ -7,11 +7,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/log.h"
 #include "config.h"
 #include "config/read.h"
 #include "daemon/daemon.h"
-#include "daemon/log.h"
 #include "daemon/notify.h"
+#include "daemon/tell.h"
 #include "engine/engine.h"
 
 enum { EXIT_CONFIGURATION = 2 };
@@ -41,7 +42,7 @@ void daemon_print_complaints(const struct complaints *complaints, void (*print)(
 
 static void log_complaint(const char *line)
 {
-    log_event("warning", "%s", line);
+    log_write(LOG_WARNING, EVENT_NONE, "%s", line);
 }
 
 static int configuration_init(struct daemon *daemon, struct err *err)
@@ -118,7 +119,7 @@ static int volley_init(struct daemon *daemon, struct err *err)
 {
     int r = volley_new(daemon->loop, daemon->plan, daemon->options.confine, &daemon->volley, err);
     if (r == 0)
-        volley_set_tell(daemon->volley, log_tell, NULL);
+        volley_set_tell(daemon->volley, tell, NULL);
     return r;
 }
 
@@ -136,7 +137,7 @@ static int control_init(struct daemon *daemon, struct err *err)
                                           .version = PACKAGE_VERSION,
                                           .warnings = daemon->complaints,
                                           .read = reread,
-                                          .tell = log_tell,
+                                          .tell = tell,
                                           .context = daemon};
     return control_new(&wishes, &daemon->control, err);
 }
@@ -193,18 +194,18 @@ static int run(const struct options *options)
     struct daemon daemon = {.options = *options};
     struct err err = {0};
     int code = EXIT_SUCCESS;
-    log_open();
+    log_open("volleyd", NULL);
     for (size_t i = 0; i < STEPS; i++) {
         if (steps[i].init(&daemon, &err) == 0)
             continue;
-        log_event("error", "%s: %s", steps[i].name, err.text);
+        log_write(LOG_ERR, EVENT_NONE, "%s: %s", steps[i].name, err.text);
         notify("STATUS=%s", err.text);
         go_down(&daemon, i);
         log_close();
         return strcmp(steps[i].name, "configuration") == 0 ? EXIT_CONFIGURATION : EXIT_FAILURE;
     }
-    log_event("start", "volleyd %s is ready: %u ports, %u streams", PACKAGE_VERSION, daemon.plan->port_count,
-              daemon.plan->stream_count);
+    log_write(LOG_NOTICE, EVENT_DAEMON_STARTED, "volleyd %s is ready: %u ports, %u streams", PACKAGE_VERSION,
+              daemon.plan->port_count, daemon.plan->stream_count);
     notify("READY=1");
     ev_run(daemon.loop, 0);
     go_down(&daemon, STEPS);

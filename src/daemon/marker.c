@@ -10,8 +10,8 @@
 
 #include "base/clock.h"
 #include "base/instant.h"
+#include "base/log.h"
 #include "daemon/daemon.h"
-#include "daemon/log.h"
 
 /* What the last daemon wrote, without anything that is not plain text: a marker is a file, and files can be
  * tampered with. */
@@ -35,7 +35,7 @@ static void find_crash(struct daemon *daemon)
     close(fd);
     snprintf(daemon->crash, sizeof daemon->crash,
              "the last volleyd (%s) ended without a stop; traffic stays stopped until it is asked for", who);
-    log_event("crash", "%s", daemon->crash);
+    log_write(LOG_ERR, EVENT_DAEMON_CRASHED, "%s", daemon->crash);
 }
 
 static int write_marker(const char *path, struct err *err)

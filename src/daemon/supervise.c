@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "daemon/daemon.h"
-#include "daemon/log.h"
 #include "daemon/notify.h"
 
 #define STATUS_S 1.
@@ -19,7 +19,7 @@ static void on_stopped(void *context, int result, const struct err *err)
 {
     struct daemon *daemon = context;
     if (result < 0)
-        log_event("warning", "%s", err->text);
+        log_write(LOG_WARNING, EVENT_NONE, "%s", err->text);
     ev_break(daemon->loop, EVBREAK_ALL);
 }
 
@@ -34,7 +34,7 @@ static void on_end_signal(struct ev_loop *loop, ev_signal *signal, int events)
     }
     daemon->ending = true;
     notify("STOPPING=1\nSTATUS=draining");
-    log_event("end", "ending: %s", strsignal(signal->signum));
+    log_write(LOG_NOTICE, EVENT_DAEMON_STOPPED, "ending: %s", strsignal(signal->signum));
     volley_stop(daemon->volley, &(struct selection){0}, "the daemon ends", on_stopped, daemon);
 }
 
@@ -44,9 +44,9 @@ static void on_reloaded(void *context, const struct err *err)
 {
     struct daemon *daemon = context;
     if (err != NULL)
-        log_event("error", "%s", err->text);
+        log_write(LOG_ERR, EVENT_CONFIG_REFUSED, "%s", err->text);
     else
-        log_event("reload", "%s is in force", volley_plan(daemon->volley)->source);
+        log_write(LOG_NOTICE, EVENT_CONFIG_LOADED, "%s is in force", volley_plan(daemon->volley)->source);
     daemon->told[0] = '\0'; /* systemd's STATUS was overwritten */
     notify("READY=1");
 }
@@ -142,7 +142,7 @@ static void on_autostarted(void *context, int result, const struct err *err)
 {
     (void)context;
     if (result < 0)
-        log_event("error", "autostart: %s", err->text);
+        log_write(LOG_ERR, EVENT_NONE, "autostart: %s", err->text);
 }
 
 int autostart_init(struct daemon *daemon, struct err *err)
