@@ -174,6 +174,16 @@ static bool read_u64(struct reader *reader, const struct key *key, const struct 
     return true;
 }
 
+/* "forever" is without end. */
+static bool read_count_or_forever(struct reader *reader, const struct key *key, const struct node *node,
+                                  void *field)
+{
+    if (node->kind != NODE_TEXT || strcmp(node->text, "forever") != 0)
+        return read_u64(reader, key, node, field);
+    *(uint64_t *)field = UINT64_MAX;
+    return true;
+}
+
 static bool read_u32(struct reader *reader, const struct key *key, const struct node *node, void *field)
 {
     uint64_t value;
@@ -517,6 +527,8 @@ static bool read_template(struct reader *reader, const struct key *key, const st
 }
 
 static const struct type a_u64 = {"a whole number such as 1000 or \"1M\"", read_u64};
+static const struct type count_or_forever = {"a whole number such as 10, or \"forever\"",
+                                             read_count_or_forever};
 static const struct type a_u32 = {"a whole number such as 4 or \"1k\"", read_u32};
 static const struct type a_u16 = {"a number such as 0x0800", read_u16};
 static const struct type bytes = {"a number of bytes such as 4096 or \"4KiB\"", read_bytes};
@@ -772,7 +784,7 @@ static const struct key stream_keys[] = {
      .most = UINT64_C(86400000000000), .doc = "Waits after the start."},
     {"next", &a_name, AT(stream_spec, next), .given = NONE, .shown = "none",
      .doc = "The stream that starts when this one is done."},
-    {"loops", &a_u64, AT(stream_spec, loops), .given = NONE, .fallback = "1", .least = 1,
+    {"loops", &count_or_forever, AT(stream_spec, loops), .given = NONE, .fallback = "1", .least = 1,
      .doc = "How often a chain of next streams that comes back here runs."},
     {"split", &a_bool, AT(stream_spec, split), .given = NONE, .shown = "false",
      .doc = "Spreads the stream over all queues of its port and gives up the order of frames."},

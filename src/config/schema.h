@@ -77,7 +77,7 @@ struct stream_spec {
     struct rate rate;
     uint64_t gap_ns;
     struct shape_spec shape;
-    uint64_t count, duration_ns, delay_ns, loops; /* duration UINT64_MAX: forever */
+    uint64_t count, duration_ns, delay_ns, loops; /* duration, loops UINT64_MAX: forever */
     bool has_phase;
     struct ratio phase; /* share of one gap */
     const char *next;

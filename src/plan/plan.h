@@ -17,21 +17,25 @@
 struct plan_port {
     const struct port_spec *spec;
     uint32_t largest_bytes, smallest_bytes; /* of all its streams, in memory */
-    uint16_t segments;                      /* largest run */
+    uint32_t wire_bytes; /* of the largest frame on the wire: a run is cut into its segments */
+    uint16_t segments;   /* largest run */
     uint32_t streams;
 };
+
+/* What a stream sends as a whole lasts: ramp and stairs without count or duration as long as they are, trains
+ * with a number of them until the last, and nothing longer than safety.max_duration. */
 
 struct plan_stream {
     const char *name;
     const struct stream_spec *spec; /* shared by the copies of one entry */
     uint32_t copy;                  /* 1-based; 0: not a copy */
     uint32_t port;                  /* index in ports */
-    struct packet *packet;
-    struct rate rate; /* with `each` applied; burst, ramp and stairs are in spec->shape */
-    uint64_t count, duration_ns, delay_ns; /* count 0: none */
-    struct ratio phase;
-    uint32_t next;          /* index of the stream that follows; PLAN_NONE */
-    const uint32_t *expect; /* indices of ports */
+    struct packet *packet;          /* shared by copies whose fields are equal */
+    struct rate rate;               /* with `each` applied; burst, ramp and stairs are in spec->shape */
+    uint64_t count, duration_ns, delay_ns; /* count 0: none; duration at most safety.max_duration */
+    struct ratio phase;                    /* share of a gap, or of a train's period */
+    uint32_t next;                         /* index of the stream that follows; PLAN_NONE */
+    const uint32_t *expect;                /* indices of ports */
     uint32_t expected;
     const struct requirement *require;
     uint32_t required;
@@ -65,6 +69,9 @@ uint32_t plan_find_port(const struct plan *plan, const char *name);
  * error). out borrows stairs from *stairs, which the caller owns (free). */
 int plan_shape(const struct plan *plan, uint32_t stream, uint64_t link_bit, uint32_t part, uint32_t parts,
                struct pace_shape *out, struct pace_rate **stairs, struct err *err);
+/* What the port's streams ask for together, now that the link is known: a stream above the link, or a sum
+ * above safety.max_rate, is -EINVAL. Streams of one chain never run together; the greatest of them counts. */
+int plan_check_port(const struct plan *plan, uint32_t port, uint64_t link_bit, struct err *err);
 /* A rate for one stream in force at run time; checked against safety.max_rate together with the others of its
  * port. */
 int plan_resolve_rate(const struct rate *rate, uint64_t link_bit, struct pace_rate *out, struct err *err);
