@@ -231,6 +231,7 @@ static void fill_check(struct filling *filling, const struct scope *scope, uint1
         *filling->row++ = load_be16(filling->frame + check.offset + 2);
         return;
     }
+    store_be16(filling->frame + check.offset, 0); /* what the variant before had */
     uint16_t value = check_finish(&check, still_sum(filling, scope));
     store_be16(filling->frame + check.offset, value);
     *filling->row++ = value;

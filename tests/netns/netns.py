@@ -154,7 +154,7 @@ class Daemon:
         if self.process.poll() is not None:
             raise AssertionError(f"volleyd ended with {self.process.returncode}:\n{self.log()}")
         try:
-            self.call("GetStatus", limit=0)
+            self.call("GetStatus", limit=1)
             return True
         except OSError:
             return False

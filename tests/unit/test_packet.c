@@ -363,9 +363,38 @@ static void test_a_shortened_run_is_the_run_compiled_shorter(void **state)
         }
 }
 
+/* Frames of many lengths, nothing else varying, have the checksums that a packet of that one length has. */
+static void test_each_length_has_its_own_checksums(void **state)
+{
+    (void)state;
+    static const char layers[] =
+        "[{\"ethernet\":{}},{\"ipv4\":{\"src\":\"198.18.0.1\"}},{\"udp\":{\"src\":7}}]";
+    static uint8_t is[2048], wanted[2048];
+    char text[256];
+    snprintf(text, sizeof text, "{\"layers\":%s,\"size\":\"simple\"}", layers);
+    struct made many = must_make(text);
+    struct packet_cursor *cursor = packet_cursor_new(many.packet, 0, 1);
+    for (int i = 0; i < 24; i++) {
+        uint32_t bytes = packet_next_length(cursor);
+        packet_stamp(cursor, is);
+        packet_patch(cursor, is, NULL);
+        snprintf(text, sizeof text, "{\"layers\":%s,\"size\":%u}", layers, bytes + 4);
+        struct made one = must_make(text);
+        struct packet_cursor *alone = packet_cursor_new(one.packet, 0, 1);
+        packet_stamp(alone, wanted);
+        packet_patch(alone, wanted, NULL);
+        assert_memory_equal(is, wanted, bytes);
+        packet_cursor_free(alone);
+        done(&one);
+    }
+    packet_cursor_free(cursor);
+    done(&many);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_each_length_has_its_own_checksums),
         cmocka_unit_test(test_a_shortened_run_is_the_run_compiled_shorter),
         cmocka_unit_test(test_golden_udp_over_ipv4),
         cmocka_unit_test(test_golden_arp_request),
