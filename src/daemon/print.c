@@ -62,8 +62,7 @@ int print_explain(const struct options *options)
     if (stream == PLAN_NONE)
         fprintf(stderr, "volleyd: %s has no stream `%s`\n", options->configuration, options->subject);
     else
-        packet_explain(plan->streams[stream].packet, stdout,
-                       isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL);
+        plan_explain(plan, stream, stdout, isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL);
     plan_unref(plan);
     return stream == PLAN_NONE ? EXIT_CONFIGURATION : EXIT_SUCCESS;
 }

@@ -161,15 +161,21 @@ static bool has_loops(const struct plan_stream *stream)
     return node_find(stream->spec->at, "loops") != NULL;
 }
 
-/* A ring of `next` in which nobody says how often. */
-static void check_ring(const struct plan *plan, uint32_t first, struct complaints *complaints)
+/* A ring of `next` must say how often. It begins with its first stream of the file, unless another leads in.
+ */
+static void close_ring(struct plan *plan, uint32_t first, const uint32_t *led_to,
+                       struct complaints *complaints)
 {
-    uint32_t last = first;
-    bool counted = has_loops(&plan->streams[first]);
-    for (uint32_t i = plan->streams[first].next; i != first; i = plan->streams[i].next) {
-        counted |= has_loops(&plan->streams[i]);
-        last = i;
-    }
+    uint32_t last = first, at = first;
+    bool counted = false, is_entered = false;
+    do {
+        counted |= has_loops(&plan->streams[at]);
+        is_entered |= led_to[at] > 1;
+        last = at;
+        at = plan->streams[at].next;
+    } while (at != first);
+    if (!is_entered)
+        plan->streams[first].follows = false;
     const struct plan_stream *from = &plan->streams[last], *to = &plan->streams[first];
     if (!counted)
         complain(complaints, key_of(from->spec->at, "next"),
@@ -188,19 +194,36 @@ static void check_never_reached(const struct plan_stream *stream, struct complai
 }
 
 /* Walks each chain once: `walk` numbers walks, so that meeting one's own number is a ring. */
-void plan_check_chains(const struct whole *whole, struct complaints *complaints)
+static void close_rings(struct plan *plan, uint32_t *walk, const uint32_t *led_to,
+                        struct complaints *complaints)
 {
-    const struct plan *plan = &whole->plan;
-    uint32_t *walk = calloc(plan->stream_count + (size_t)1, sizeof *walk);
-    for (uint32_t i = 0; walk != NULL && i < plan->stream_count; i++) {
+    for (uint32_t i = 0; i < plan->stream_count; i++) {
         uint32_t at = i;
-        if (plan->streams[i].copy <= 1)
-            check_never_reached(&plan->streams[i], complaints);
         for (; at != PLAN_NONE && walk[at] == 0; at = plan->streams[at].next)
             walk[at] = i + 1;
-        if (at != PLAN_NONE && walk[at] == i + 1 && plan->streams[at].next != PLAN_NONE &&
-            plan->streams[at].copy <= 1)
-            check_ring(plan, at, complaints);
+        if (at != PLAN_NONE && walk[at] == i + 1)
+            close_ring(plan, at, led_to, complaints);
     }
+}
+
+void plan_check_chains(struct whole *whole, struct complaints *complaints)
+{
+    struct plan *plan = &whole->plan;
+    uint32_t *walk = calloc(plan->stream_count + (size_t)1, sizeof *walk);
+    uint32_t *led_to = calloc(plan->stream_count + (size_t)1, sizeof *led_to);
+    for (uint32_t i = 0; i < plan->stream_count; i++) {
+        plan->streams[i].loops = has_loops(&plan->streams[i]) ? plan->streams[i].spec->loops : UINT64_MAX;
+        plan->streams[i].follows = false;
+        if (plan->streams[i].copy <= 1)
+            check_never_reached(&plan->streams[i], complaints);
+    }
+    for (uint32_t i = 0; led_to != NULL && i < plan->stream_count; i++)
+        if (plan->streams[i].next != PLAN_NONE) {
+            plan->streams[plan->streams[i].next].follows = true;
+            led_to[plan->streams[i].next]++;
+        }
+    if (walk != NULL && led_to != NULL)
+        close_rings(plan, walk, led_to, complaints);
     free(walk);
+    free(led_to);
 }

@@ -35,7 +35,9 @@ struct plan_stream {
     uint64_t count, duration_ns, delay_ns; /* count 0: none; duration at most safety.max_duration */
     struct ratio phase;                    /* share of a gap, or of a train's period */
     uint32_t next;                         /* index of the stream that follows; PLAN_NONE */
-    const uint32_t *expect;                /* indices of ports */
+    uint64_t loops; /* how often a chain may start it in one run, where that is written; else UINT64_MAX */
+    bool follows;   /* starts only after another one, or by name: no part of a start of all */
+    const uint32_t *expect; /* indices of ports */
     uint32_t expected;
     const struct requirement *require;
     uint32_t required;

@@ -46,7 +46,7 @@ static inline struct whole *whole_of(const struct plan *plan)
 /* checks.c: what needs all streams; complaints name both places. */
 void plan_check_names(struct whole *whole, struct complaints *complaints);
 void plan_check_ports(const struct whole *whole, struct complaints *complaints);
-void plan_check_chains(const struct whole *whole, struct complaints *complaints);
+void plan_check_chains(struct whole *whole, struct complaints *complaints);
 void plan_link_chains(struct whole *whole, struct complaints *complaints);
 
 /* rates.c */

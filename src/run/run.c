@@ -506,6 +506,16 @@ fail:
     return result;
 }
 
+/* A start of all begins chains at their heads. */
+static void leave_out_followers(const struct volley *volley, struct chosen *chosen)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < chosen->count; i++)
+        if (!volley->plan->streams[chosen->streams[i]].follows)
+            chosen->streams[kept++] = chosen->streams[i];
+    chosen->count = kept;
+}
+
 void volley_start(struct volley *volley, const struct selection *which, const struct start_options *options,
                   volley_done *done, void *context)
 {
@@ -518,6 +528,8 @@ void volley_start(struct volley *volley, const struct selection *which, const st
         result = volley->replacing ? err_set(&err, -EBUSY, "the configuration is being replaced; try again")
                                    : choose(volley, which, &starting->chosen, &err);
     }
+    if (result == 0 && which->stream_count == 0)
+        leave_out_followers(volley, &starting->chosen);
     if (result == 0 && starting->chosen.count == 0)
         result = err_set(&err, -ENOENT, "there is no stream to start");
     if (result == 0 &&
@@ -549,8 +561,7 @@ static void start_next(struct volley *volley, const struct stream *stream)
     if (next == PLAN_NONE)
         return;
     struct stream *following = &volley->streams[next];
-    uint64_t loops = following->plan->spec->loops;
-    if (stream_is_active(following) || (loops != 0 && following->visits >= loops))
+    if (stream_is_active(following) || following->visits >= following->plan->loops)
         return;
     const char *name = following->plan->name;
     volley_start(volley, &(struct selection){.streams = &name, .stream_count = 1}, NULL, NULL, NULL);

@@ -13,8 +13,10 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <malloc.h>
+#include <pcap/pcap.h>
 
 #include "base/clock.h"
+#include "plan/dryrun.h"
 #include "plan/plan.h"
 #include "reading.h"
 
@@ -258,6 +260,123 @@ static void test_chains_link_by_name_and_copies_by_number(void **state)
         assert_int_equal(plan->streams[i].next, i + 3);
         assert_int_equal(plan->streams[i + 3].next, 0);
     }
+    const bool follows[] = {true, true, false, false, false, true, true, true};
+    for (uint32_t i = 0; i < plan->stream_count; i++)
+        assert_int_equal(plan->streams[i].follows, follows[i]);
+    plan_unref(plan);
+}
+
+static void test_a_ring_begins_with_its_first_stream(void **state)
+{
+    (void)state;
+    struct plan *plan = plan_of("", "",
+                                "{ name = \"a\"; " VOICE "next = \"b\"; },"
+                                "{ name = \"b\"; " VOICE "next = \"a\"; loops = 3; }");
+    assert_false(plan->streams[0].follows);
+    assert_true(plan->streams[1].follows);
+    assert_true(plan->streams[0].loops == UINT64_MAX);
+    assert_int_equal(plan->streams[1].loops, 3);
+    plan_unref(plan);
+}
+
+/* Reads a dry run back: how many frames, of what length, when. */
+struct seen {
+    uint64_t frames;
+    uint64_t at_ns[100];
+    uint32_t bytes[100];
+};
+
+static struct seen dry_run(const struct plan *plan, uint64_t frames)
+{
+    struct seen seen = {0};
+    struct err err;
+    char path[] = "/tmp/test_plan_XXXXXX", text[PCAP_ERRBUF_SIZE];
+    struct pcap_pkthdr *header;
+    const u_char *data;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    if (dryrun_write(plan, path, frames, &err) != 0)
+        fail_msg("%s", err.text);
+    pcap_t *pcap = pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_NANO, text);
+    assert_non_null(pcap);
+    for (; pcap_next_ex(pcap, &header, &data) == 1 && seen.frames < 100; seen.frames++) {
+        seen.at_ns[seen.frames] = (uint64_t)header->ts.tv_sec * NS_PER_SECOND + (uint64_t)header->ts.tv_usec;
+        seen.bytes[seen.frames] = header->len;
+    }
+    pcap_close(pcap);
+    unlink(path);
+    close(fd);
+    return seen;
+}
+
+static void test_a_dry_run_follows_deadlines_and_chains(void **state)
+{
+    (void)state;
+    struct plan *plan = plan_of(
+        "", "",
+        "{ name = \"a\"; " VOICE "size = 100; rate = \"1kpps\"; duration = \"3ms\"; next = \"b\"; },"
+        "{ name = \"b\"; " VOICE "size = 200; rate = \"2kpps\"; count = 2; next = \"a\"; loops = 2; },"
+        "{ name = \"c\"; " VOICE "size = 300; rate = \"250pps\"; phase = \"50%\"; duration = \"4ms\"; }");
+    struct seen seen = dry_run(plan, 100);
+    const uint64_t at_us[] = {0,    1000, 2000, 2000, 3000, 3500, 3500,
+                              4500, 5500, 6500, 7000, 7000, 8000, 9000};
+    const uint32_t bytes[] = {96, 96, 96, 296, 196, 196, 96, 96, 96, 196, 196, 96, 96, 96};
+    assert_int_equal(seen.frames, 14);
+    for (size_t i = 0; i < 14; i++) {
+        assert_int_equal(seen.at_ns[i], at_us[i] * 1000);
+        if (i != 2 && i != 3) /* due together */
+            assert_int_equal(seen.bytes[i], bytes[i]);
+    }
+    assert_int_equal(dry_run(plan, 5).frames, 5);
+    plan_unref(plan);
+}
+
+static void test_a_dry_run_needs_the_speed_for_max_and_percent(void **state)
+{
+    (void)state;
+    const char *const streams[] = {"{ name = \"a\"; " VOICE "rate = \"max\"; }",
+                                   "{ name = \"a\"; " VOICE "rate = \"100%\"; }"};
+    for (size_t i = 0; i < 2; i++) {
+        struct err err;
+        struct plan *plan = plan_of("", "", streams[i]);
+        assert_int_equal(dryrun_write(plan, "/dev/null", 1, &err), -EINVAL);
+        assert_non_null(strstr(err.text, "`speed`"));
+        plan_unref(plan);
+        plan = plan_of("", "speed = \"1Gbit\";", streams[i]);
+        struct seen seen = dry_run(plan, 10);
+        assert_int_equal(seen.frames, 10);
+        assert_int_equal(seen.at_ns[9], 9 * 672);
+        plan_unref(plan);
+    }
+}
+
+static void test_explain_says_rate_shape_and_limits(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t size = 0;
+    struct plan *plan =
+        plan_of("", "",
+                "{ name = \"a\"; " VOICE
+                "burst = { frames = 64; gap = \"5ms\"; bursts = 9; }; count = 500; next = \"b\"; },"
+                "{ name = \"b\"; " VOICE "ramp = { from = \"1kpps\"; to = \"5kpps\"; over = \"2s\"; }; }");
+    FILE *out = open_memstream(&text, &size);
+    plan_explain(plan, 0, out, false);
+    plan_explain(plan, 1, out, false);
+    fclose(out);
+    const char *const wanted[] = {
+        "stream    a\n",
+        "port      east (veth0), 1 queue\n",
+        "trains    64 frames back to back, 5 ms from the end of one to the next, 9 trains\n",
+        "ends      after 500 completed frames, at most 3600.000 s\n",
+        "next      b\n",
+        "rate      1 kpps to 5 kpps over 2.000 s, which then stays\n",
+        "ends      after 2.000 s\n",
+        "start     only after another one"};
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        if (strstr(text, wanted[i]) == NULL)
+            fail_msg("explain does not say `%s` but:\n%s", wanted[i], text);
+    free(text);
     plan_unref(plan);
 }
 
@@ -460,6 +579,10 @@ int main(void)
         cmocka_unit_test(test_max_is_paced_to_what_max_rate_leaves),
         cmocka_unit_test(test_limits_are_judged_again_on_the_link),
         cmocka_unit_test(test_chains_link_by_name_and_copies_by_number),
+        cmocka_unit_test(test_a_ring_begins_with_its_first_stream),
+        cmocka_unit_test(test_a_dry_run_follows_deadlines_and_chains),
+        cmocka_unit_test(test_a_dry_run_needs_the_speed_for_max_and_percent),
+        cmocka_unit_test(test_explain_says_rate_shape_and_limits),
         cmocka_unit_test(test_fingerprints_tell_what_changed),
         cmocka_unit_test(test_apply_replaces_and_adds),
         cmocka_unit_test(test_ten_thousand_copies_share_and_stay_small),
