@@ -171,7 +171,7 @@ static struct virtio_net_hdr segments_header(const struct slotring *ring, const 
     struct virtio_net_hdr header = {
         .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
         .gso_type = VIRTIO_NET_HDR_GSO_NONE,
-        .hdr_len = s->header_bytes,
+        .hdr_len = frame->bytes <= ring->linear_limit ? (uint16_t)frame->bytes : s->header_bytes,
         .csum_start = s->checksum_start,
         .csum_offset = s->checksum_offset,
     };

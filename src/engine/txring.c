@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/geometry.h"
 #include "engine/slotring.h"
 
 enum {
@@ -33,11 +34,6 @@ enum {
         16000, /* for drivers that copy fragments anyway; above, the allocation grows dear */
     CHARGE_BYTES =
         832, /* what the kernel charges the socket for the smallest frame, data apart (6.18, x86) */
-    CACHE_SLOT_BYTES = 256,
-    CACHE_SLOTS = 1024,
-    SLOTS = 512,
-    RUN_SLOTS = 64,
-    BLOCK_BYTES = 65536,
     BACKOFF_FIRST_NS = 50 * 1000,
     BACKOFF_LAST_NS = 1000 * 1000,
     FRUITLESS_TRIES = 64, /* about 60 ms of backing off before the trouble is told */
@@ -165,33 +161,27 @@ static int set_options(struct txring *ring, struct slotring_shape *shape, struct
     return code;
 }
 
-static uint32_t power_of_two(uint32_t least)
+static int choose_shape(const struct txring *ring, struct slotring_shape *shape, struct err *err)
 {
-    uint32_t value = 1;
-    while (value < least)
-        value <<= 1;
-    return value;
-}
-
-/* Slots that stay in the cache for small frames; blocks of a power of two pages. */
-static void choose_shape(const struct txring *ring, struct slotring_shape *shape)
-{
-    const struct engine_wishes *wishes = &ring->wishes;
-    uint32_t need = slotring_data_offset(shape) + wishes->largest_bytes;
-    shape->frame_size = wishes->frame_size;
-    if (shape->frame_size == 0)
-        shape->frame_size = need <= 4096 ? power_of_two(need < CACHE_SLOT_BYTES ? CACHE_SLOT_BYTES : need)
-                                         : (need + 1023) / 1024 * 1024;
-    shape->block_size = wishes->block_size;
-    if (shape->block_size == 0)
-        shape->block_size = power_of_two(shape->frame_size < BLOCK_BYTES ? BLOCK_BYTES : shape->frame_size);
-    uint32_t frames = wishes->frames;
-    if (frames == 0)
-        frames = wishes->segments > 1                    ? RUN_SLOTS
-                 : shape->frame_size <= CACHE_SLOT_BYTES ? CACHE_SLOTS
-                                                         : SLOTS;
-    uint32_t per_block = shape->block_size / shape->frame_size;
-    shape->blocks = per_block == 0 ? 0 : (frames + per_block - 1) / per_block;
+    struct slotring_shape usual = {.version = shape->version, .vnet = shape->vnet};
+    struct geometry_wishes wishes = {
+        .version = shape->version,
+        .page_bytes = (uint32_t)sysconf(_SC_PAGESIZE),
+        .largest_bytes =
+            ring->wishes.largest_bytes + slotring_data_offset(shape) - slotring_data_offset(&usual),
+        .virtio = shape->vnet,
+        .frames = ring->wishes.frames,
+        .frame_size = ring->wishes.frame_size,
+        .block_size = ring->wishes.block_size,
+    };
+    struct geometry geometry;
+    int code = geometry_choose(&wishes, &geometry, err);
+    if (code != 0)
+        return code;
+    shape->frame_size = geometry.frame_size;
+    shape->block_size = geometry.block_size;
+    shape->blocks = geometry.blocks;
+    return 0;
 }
 
 static int request_ring(int fd, const struct slotring_shape *shape)
@@ -223,9 +213,6 @@ static bool shrink(struct slotring_shape *shape)
 
 static int make_ring(struct txring *ring, struct slotring_shape *shape, struct err *err)
 {
-    if (shape->blocks == 0)
-        return err_set(err, -EINVAL, "ring: no frame of %u bytes fits a block of %u", shape->frame_size,
-                       shape->block_size);
     int code = request_ring(ring->fd, shape);
     bool smaller = false;
     while (code == -ENOMEM && shrink(shape)) {
@@ -328,8 +315,9 @@ static int set_up(struct txring *ring, const struct engine_facts *facts, struct 
         code = set_options(ring, &shape, err);
     if (code != 0)
         return code;
-    choose_shape(ring, &shape);
-    code = make_ring(ring, &shape, err);
+    code = choose_shape(ring, &shape, err);
+    if (code == 0)
+        code = make_ring(ring, &shape, err);
     if (code == 0)
         code = bind_to(ring, facts, err);
     if (code != 0)

@@ -290,6 +290,9 @@ static void the_vnet_header_says_how_a_run_of_segments_is_cut(void **state)
     assert_int_equal(header.gso_type, 0);
     cut.payload_bytes = 1600; /* one segment is above the MTU */
     assert_int_equal(committed_header(&ring, &run, false).hdr_len, 0xffff);
+    cut.payload_bytes = 100;
+    ring.linear_limit = 2000;
+    assert_int_equal(committed_header(&ring, &run, false).hdr_len, 42 + 1010);
     free(kernel.memory);
 }
 
