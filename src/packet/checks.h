@@ -8,9 +8,10 @@
 #include "packet/compiled.h"
 
 /* sum: of the scope with zeros for the checksum, in the frame's pairs of bytes. */
-static inline uint16_t check_finish(const struct check *check, uint64_t sum)
+static inline uint16_t check_finish(const struct check *check, uint32_t sum)
 {
-    uint16_t value = (uint16_t)~checksum_fold(sum);
+    sum = (sum & 0xffff) + (sum >> 16);
+    uint16_t value = (uint16_t) ~(sum + (sum >> 16));
     if (check->odd)
         value = checksum_swap(value);
     if (check->optional && value == 0) /* RFC 768: zero would say that there is none */

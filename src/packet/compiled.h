@@ -24,9 +24,9 @@ struct term { /* (value >> down & mask) << up */
 
 struct patch {
     uint16_t offset;
-    uint8_t bytes;     /* 1 … 8 */
-    uint8_t sum_shift; /* 8 where the last byte is the high one of its pair */
-    uint16_t first_term, terms;
+    uint8_t bytes;              /* 1 … 8 */
+    uint8_t sum_shift;          /* 8 where the last byte is the high one of its pair */
+    uint16_t first_term, terms; /* terms = 0: the word is the value of entry first_term, whole */
     uint64_t constant;
 };
 

@@ -28,7 +28,7 @@ wide bits_load(const uint8_t *frame, size_t offset_bits, unsigned width_bits)
     for (unsigned done = 0; done < width_bits;) {
         size_t bit = offset_bits + done;
         unsigned room = 8 - (unsigned)(bit % 8), take = width_bits - done < room ? width_bits - done : room;
-        unsigned piece = frame[bit / 8] >> (room - take) & ((1u << take) - 1);
+        unsigned piece = (unsigned)frame[bit / 8] >> (room - take) & ((1u << take) - 1);
         value = value << take | piece;
         done += take;
     }

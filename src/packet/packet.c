@@ -64,7 +64,7 @@ bool packet_is_static(const struct packet *packet)
 
 bool packet_is_tagged(const struct packet *packet)
 {
-    return packet->layer_count > 1 && strcmp(packet->layers[1].proto->name, "vlan") == 0;
+    return packet->layer_count > 1 && packet->layers[1].proto == &proto_vlan;
 }
 
 void packet_destination(const struct packet *packet, uint8_t mac[6])
@@ -165,33 +165,48 @@ static void store_word(uint8_t *at, uint64_t word, unsigned bytes)
     }
 }
 
-static inline uint64_t term_value(const struct term *term, const unsigned __int128 *values)
+/* value >> down for 0 … 127, without the compiler's general shift of 128 bits. */
+static inline uint64_t shift_down(unsigned __int128 value, unsigned down)
 {
-    return ((uint64_t)(values[term->entry] >> term->down) & term->mask) << term->up;
+    uint64_t low = (uint64_t)value, high = (uint64_t)(value >> 64);
+    return down < 64 ? low >> down | high << 1 << (63 - down) : high >> (down - 64);
 }
 
-static void write_patches(const struct packet_cursor *cursor, uint8_t *frame)
+static inline uint64_t term_value(const struct term *term, const unsigned __int128 *values)
 {
-    const struct packet *packet = cursor->packet;
-    const unsigned __int128 *values = vary_values(cursor->vary);
-    for (uint16_t p = 0; p < packet->patch_count; p++) {
-        const struct patch *patch = &packet->patches[p];
-        const struct term *terms = &packet->terms[patch->first_term];
-        uint64_t word = patch->constant | term_value(terms, values);
-        for (uint16_t t = 1; t < patch->terms; t++)
-            word |= term_value(&terms[t], values);
+    return (shift_down(values[term->entry], term->down) & term->mask) << term->up;
+}
+
+static inline uint64_t patch_word(const struct patch *patch, const struct term *terms,
+                                  const unsigned __int128 *values)
+{
+    if (patch->terms == 0)
+        return (uint64_t)values[patch->first_term];
+    uint64_t word = patch->constant;
+    for (uint16_t t = 0; t < patch->terms; t++)
+        word |= term_value(&terms[patch->first_term + t], values);
+    return word;
+}
+
+/* frame is restrict in all of these: it is bytes, and bytes could be anything for the compiler. */
+static void write_patches(const struct packet *packet, const unsigned __int128 *values,
+                          uint8_t *restrict frame, uint32_t *restrict sums)
+{
+    const struct patch *patch = packet->patches, *end = patch + packet->patch_count;
+    for (; patch < end; patch++) {
+        uint64_t word = patch_word(patch, packet->terms, values);
+        *sums++ = checksum_of_word(word << patch->sum_shift);
         store_word(frame + patch->offset, word, patch->bytes);
-        cursor->sums[p] = checksum_of_word(word << patch->sum_shift);
     }
 }
 
-static uint32_t write_sum(const struct packet_cursor *cursor, const struct check *check, uint16_t base,
-                          uint8_t *frame)
+static uint32_t write_sum(const struct packet *packet, const struct check *check, uint16_t base,
+                          const uint32_t *restrict sums, uint8_t *restrict frame)
 {
-    const uint16_t *sources = cursor->packet->sources + check->first_source;
-    uint64_t sum = base;
-    for (uint16_t s = 0; s < check->sources; s++)
-        sum += cursor->sums[sources[s]];
+    const uint16_t *source = packet->sources + check->first_source, *end = source + check->sources;
+    uint32_t sum = base; /* at most 2^10 sources of 18 bits */
+    for (; source < end; source++)
+        sum += sums[*source];
     uint16_t value = check_finish(check, sum);
     store_be16(frame + check->offset, value);
     return check->offset % 2 != 0 ? checksum_swap(value) : value;
@@ -203,21 +218,20 @@ static uint32_t write_crc(const struct packet_cursor *cursor, const struct check
     return checksum_sum(frame, check->offset, check->offset + 4u);
 }
 
-static void write_checks(const struct packet_cursor *cursor, uint8_t *frame)
+static void write_checks(const struct packet_cursor *cursor, uint8_t *restrict frame)
 {
     const struct packet *packet = cursor->packet;
     const uint16_t *base = row_of(cursor) + packet->cell_count;
-    uint32_t *written = cursor->sums + packet->patch_count;
-    for (uint16_t c = 0; c < packet->check_count; c++) {
-        const struct check *check = &packet->checks[c];
-        written[c] =
-            check->crc32c ? write_crc(cursor, check, frame) : write_sum(cursor, check, base[c], frame);
-    }
+    const struct check *check = packet->checks, *end = check + packet->check_count;
+    uint32_t *sums = cursor->sums, *written = sums + packet->patch_count;
+    for (; check < end; check++, base++)
+        *written++ =
+            check->crc32c ? write_crc(cursor, check, frame) : write_sum(packet, check, *base, sums, frame);
 }
 
-/* A run of UDP segments has one in each. */
-static void write_signatures(const struct packet_cursor *cursor, uint8_t *frame,
-                             const struct signature_stamp *stamp)
+/* A run of UDP segments has one in each. Kept out of packet_patch, whose other paths need no stack. */
+__attribute__((noinline)) static void write_signatures(const struct packet_cursor *cursor, uint8_t *frame,
+                                                       const struct signature_stamp *stamp)
 {
     const struct packet *packet = cursor->packet;
     uint32_t step = packet->segmentation.payload_bytes, end = packet_next_length(cursor);
@@ -233,7 +247,7 @@ static void write_signatures(const struct packet_cursor *cursor, uint8_t *frame,
 void packet_patch(struct packet_cursor *cursor, uint8_t *frame, const struct signature_stamp *stamp)
 {
     if (cursor->packet->patch_count > 0)
-        write_patches(cursor, frame);
+        write_patches(cursor->packet, vary_values(cursor->vary), frame, cursor->sums);
     if (stamp != NULL)
         write_signatures(cursor, frame, stamp);
     if (cursor->packet->check_count > 0)

@@ -64,6 +64,14 @@ static void add_term(struct packet *packet, struct patch *patch, size_t entry)
     patch->constant &= ~(mask << (end - to));
 }
 
+/* The common case, an aligned field by itself, needs neither shifts nor masks. */
+static bool is_whole(const struct packet *packet, const struct patch *patch)
+{
+    const struct term *term = &packet->terms[patch->first_term];
+    return patch->terms == 1 && term->down == 0 && term->up == 0 && patch->constant == 0 &&
+           vary_target(packet->vary, term->entry)->width_bits == patch->bytes * 8u;
+}
+
 static void add_patch(struct packet *packet, uint32_t from, uint32_t to, size_t *terms)
 {
     struct patch *patch = &packet->patches[packet->patch_count++];
@@ -75,6 +83,10 @@ static void add_patch(struct packet *packet, uint32_t from, uint32_t to, size_t 
     for (size_t i = 0; i < vary_count(packet->vary); i++)
         add_term(packet, patch, i);
     *terms += patch->terms;
+    if (is_whole(packet, patch)) {
+        patch->terms = 0;
+        patch->first_term = packet->terms[patch->first_term].entry;
+    }
 }
 
 int build_patches(struct build *build)
