@@ -36,13 +36,13 @@
     ROW("delay_variation", METRIC_TIME, delay_variation_ns, true, "it was")
 
 static const struct metric {
-    enum metric_unit unit;
-    size_t offset;    /* of a uint64_t in struct stream_result */
-    bool needs_frame; /* says nothing when no frame arrived: then no requirement on it holds */
     const char *story;
+    size_t offset; /* of a uint64_t in struct stream_result */
+    enum metric_unit unit;
+    bool needs_frame; /* says nothing when no frame arrived: then no requirement on it holds */
 } metrics[] = {
 #define ROW(name, unit, member, needs_frame, story) \
-    {unit, offsetof(struct stream_result, member), needs_frame, story},
+    {story, offsetof(struct stream_result, member), unit, needs_frame},
     METRICS(ROW)
 #undef ROW
 };

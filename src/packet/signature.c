@@ -9,6 +9,8 @@
  * zeros and stay right whatever is stamped. */
 #include "packet/signature.h"
 
+#include <stddef.h>
+
 #include "base/bytes.h"
 
 static uint16_t magic_of(uint32_t nonce)
@@ -17,10 +19,10 @@ static uint16_t magic_of(uint32_t nonce)
 }
 
 /* One's-complement sum of the first words at an address. */
-static uint16_t sum_words(const uint8_t *at, int words)
+static uint16_t sum_words(const uint8_t *at, size_t words)
 {
     uint32_t sum = 0;
-    for (int i = 0; i < words; i++)
+    for (size_t i = 0; i < words; i++)
         sum += load_be16(at + 2 * i);
     sum = (sum & 0xffff) + (sum >> 16);
     return (uint16_t)(sum + (sum >> 16));

@@ -10,6 +10,7 @@
  * p + n, … of the one sequence. */
 #include "packet/value.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -103,6 +104,7 @@ static bool read_size(const struct draft *draft, const struct node *node, const 
 
 static bool sequence_new(struct draft *draft, uint32_t period)
 {
+    assert(period != 0); /* every caller has at least one frame */
     draft->sequence = calloc(period, sizeof *draft->sequence);
     draft->period = period;
     if (draft->sequence == NULL)
@@ -145,11 +147,9 @@ static bool draft_shares(struct draft *draft, const struct node *at, struct shar
                  total, PERIOD_MAX);
         return false;
     }
-    int64_t *behind = calloc(count, sizeof *behind);
-    if (behind == NULL || !sequence_new(draft, (uint32_t)total)) {
-        free(behind);
+    int64_t behind[MIX_MAX] = {0};
+    if (!sequence_new(draft, (uint32_t)total))
         return false;
-    }
     for (uint32_t place = 0; place < total; place++) {
         size_t turn = 0;
         for (size_t i = 0; i < count; i++) {
@@ -160,7 +160,6 @@ static bool draft_shares(struct draft *draft, const struct node *at, struct shar
         behind[turn] -= (int64_t)total;
         draft->sequence[place] = shares[turn].size;
     }
-    free(behind);
     return true;
 }
 
