@@ -275,10 +275,10 @@ static void a_parked_worker_touches_nothing_and_defers_orders(void **state)
         assert_int_equal(obey((struct order){.kind = ORDER_START}), 0);
         WAIT_FOR(queue_frames().completed > 0);
         assert_int_equal(obey((struct order){.kind = ORDER_PARK}), 0);
+        uint64_t progress = worker_progress(bench.worker); /* before: it may look before we do again */
         send_order(&stop, &stopped);
         send_order(&start, &started);
         worker_poke(bench.worker);
-        uint64_t progress = worker_progress(bench.worker);
         WAIT_FOR(worker_progress(bench.worker) > progress || started || stopped);
         /* What the main thread does with a parked worker; a race here is a race there. */
         struct err err;
