@@ -71,8 +71,9 @@ uint32_t plan_find_port(const struct plan *plan, const char *name);
  * error). out borrows stairs from *stairs, which the caller owns (free). */
 int plan_shape(const struct plan *plan, uint32_t stream, uint64_t link_bit, uint32_t part, uint32_t parts,
                struct pace_shape *out, struct pace_rate **stairs, struct err *err);
-/* What the port's streams ask for together, now that the link is known: a stream above the link, or a sum
- * above safety.max_rate, is -EINVAL. Streams of one chain never run together; the greatest of them counts. */
+/* What the port's streams ask for together, now that the link is known: a stream above the link is
+ * -EINVAL, a sum above safety.max_rate is -EPERM. Streams of one chain never run together; the greatest of
+ * them counts. */
 int plan_check_port(const struct plan *plan, uint32_t port, uint64_t link_bit, struct err *err);
 /* A rate for one stream in force at run time; checked against safety.max_rate together with the others of its
  * port. */

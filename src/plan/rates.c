@@ -236,7 +236,7 @@ int plan_check_port(const struct plan *plan, uint32_t port, uint64_t link_bit, s
                        bit_text(bit, asked, sizeof asked), bit_text(link_bit, limit, sizeof limit));
     if (budget->unit != PACE_MAX && budget->sum > budget->limit)
         return err_set(
-            err, -EINVAL,
+            err, -EPERM,
             "the streams of port %s ask for %s together, and safety.max_rate is %s; lower their rates",
             plan->ports[port].spec->name, unit_text(budget->sum, budget->unit, asked, sizeof asked),
             unit_text(budget->limit, budget->unit, limit, sizeof limit));

@@ -427,6 +427,8 @@ static int arm_ports(struct volley *volley, const struct chosen *chosen, struct 
         if (!port_still_fits(port))
             volley->loaded_run[p] = 0;
         int result = port_arm(port, err);
+        if (result == 0)
+            result = plan_check_port(volley->plan, p, port_speed_bit(port), err);
         if (result < 0)
             return result;
     }
