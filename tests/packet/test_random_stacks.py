@@ -16,13 +16,15 @@ DEPTH = 9
 # What has no payload: longer frames would be padded beyond what a link asks for, and tshark says so.
 CLOSED = ("arp", "lldp", "stp", "rstp", "pause", "pfc", "ptp", "igmp", "mld", "neighbor_solicitation",
           "neighbor_advertisement", "router_solicitation", "router_advertisement")
-TUNNEL_PORTS = {"vxlan": 4789, "geneve": 6081, "gtpu": 2152, "l2tp": 1701}
+DEEPER = ("ipv4", "ipv6", "vlan", "mpls", "gre", "ethernet", "vxlan", "geneve", "gtpu", "l2tp")
 
 
 def follower(rng, name, depth):
     choices = p.ROWS[name].follows
-    if depth >= DEPTH:  # come to an end
-        choices = [c for c in choices if c not in ("ipv4", "ipv6", "vlan", "mpls", "gre", "ethernet", *TUNNEL_PORTS)]
+    if depth >= DEPTH and name != "mpls":  # come to an end; what ends with a label would be guessed at
+        choices = [c for c in choices if c not in DEEPER]
+    if depth >= DEPTH and name == "mpls":
+        choices = ["ipv4"]
     if name in ("udp", "tcp", "icmp") and rng.random() < 0.6:
         return None
     return rng.choice(list(choices)) if choices else None
