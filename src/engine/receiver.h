@@ -30,6 +30,7 @@ struct receiver_wishes {
     uint16_t fanout_group; /* the same for all threads of a port, and of no other port of this namespace */
     bool promiscuous;
     bool signed_only; /* let only frames pass whose last bytes may be a signature, and PAUSE frames */
+    uint32_t nonce;   /* of the run: other runs' signatures are none (signed_only, RECEIVER_FANOUT_STREAM) */
     bool whole; /* versions 1 and 2: frames longer than a slot come from the socket's queue, unless that is
                    full (PACKET_COPY_THRESH) */
     bool hardware_time; /* the NIC's stamps, where it has them: of a clock that is only CLOCK_REALTIME's when

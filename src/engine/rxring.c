@@ -71,10 +71,10 @@ struct receiver {
 static const struct sock_filter take_none[] = {RETURN(0)};
 static const struct sock_filter take_all[] = {RETURN(SNAP_ALL)};
 
-/* The magic at the frame's end, or at the end of an IPv4 datagram that was padded to the least frame; MAC
- * control (PAUSE). Offsets count from the Ethernet header, whose 14 bytes and the signature's 14 cancel out
- * in "start of the last 14 bytes of the datagram" = total length. A load beyond the end ends the program with
- * 0. */
+/* The magic (of nonce 0; put_magic() puts the run's) at the frame's end, or at the end of an IPv4 datagram
+ * that was padded to the least frame; MAC control (PAUSE). Offsets count from the Ethernet header, whose 14
+ * bytes and the signature's 14 cancel out in "start of the last 14 bytes of the datagram" = total length. A
+ * load beyond the end ends the program with 0. */
 static const struct sock_filter take_signed[] = {
     /*  0 */ LOAD_LENGTH,
     /*  1 */ SUBTRACT(SIGNATURE_BYTES),
@@ -121,12 +121,21 @@ static const struct sock_filter by_stream[] = {
 
 enum { LONGEST_FILTER = sizeof take_signed / sizeof take_signed[0] };
 
+static void put_magic(struct sock_filter *filter, size_t count, uint32_t nonce)
+{
+    for (size_t i = 0; i < count; i++)
+        if (filter[i].code == (BPF_JMP | BPF_JEQ | BPF_K) && filter[i].k == SIGNATURE_MAGIC)
+            filter[i].k = signature_magic(nonce);
+}
+
 /* Replaces the filter at once; the last instruction of each is "take it", up to snap_bytes. */
-static int set_filter(int fd, const struct sock_filter *filter, size_t count, uint32_t snap_bytes)
+static int set_filter(int fd, const struct sock_filter *filter, size_t count, uint32_t snap_bytes,
+                      uint32_t nonce)
 {
     struct sock_filter copy[LONGEST_FILTER];
     struct sock_fprog program = {.len = (unsigned short)count, .filter = copy};
     memcpy(copy, filter, count * sizeof *filter);
+    put_magic(copy, count, nonce);
     if (snap_bytes != 0)
         copy[count - 1].k = snap_bytes;
     return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0 ? 0 : -errno;
@@ -136,8 +145,8 @@ static int open_filter(const struct receiver *receiver, const struct receiver_wi
 {
     if (wishes->signed_only)
         return set_filter(receiver->fd, take_signed, sizeof take_signed / sizeof take_signed[0],
-                          wishes->snap_bytes);
-    return set_filter(receiver->fd, take_all, 1, wishes->snap_bytes);
+                          wishes->snap_bytes, wishes->nonce);
+    return set_filter(receiver->fd, take_all, 1, wishes->snap_bytes, 0);
 }
 
 static int join_fanout(const struct receiver *receiver, const struct receiver_wishes *wishes)
@@ -155,6 +164,7 @@ static int join_fanout(const struct receiver *receiver, const struct receiver_wi
     if (setsockopt(receiver->fd, SOL_PACKET, PACKET_FANOUT, &argument, sizeof argument) != 0)
         return -errno;
     memcpy(copy, by_stream, sizeof by_stream);
+    put_magic(copy, program.len, wishes->nonce);
     if (wishes->fanout == RECEIVER_FANOUT_STREAM &&
         setsockopt(receiver->fd, SOL_PACKET, PACKET_FANOUT_DATA, &program, sizeof program) != 0)
         return -errno;
@@ -278,7 +288,7 @@ static int open_socket(struct receiver *receiver, struct err *err)
     if (receiver->fd < 0)
         return err_set(err, -errno, "packet socket: %s",
                        errno == EPERM ? "needs CAP_NET_RAW" : strerror(errno));
-    int code = set_filter(receiver->fd, take_none, 1, 0);
+    int code = set_filter(receiver->fd, take_none, 1, 0, 0);
     if (code != 0)
         return err_set(err, code, "socket filter: %s", strerror(-code));
     code = set_option(receiver, PACKET_VERSION, kernel_version[receiver->version], "PACKET_VERSION", err);

@@ -13,7 +13,7 @@
 
 #include "base/bytes.h"
 
-static uint16_t magic_of(uint32_t nonce)
+uint16_t signature_magic(uint32_t nonce)
 {
     return (uint16_t)(SIGNATURE_MAGIC ^ nonce ^ nonce >> 16);
 }
@@ -30,7 +30,7 @@ static uint16_t sum_words(const uint8_t *at, size_t words)
 
 void signature_write(uint8_t at[SIGNATURE_BYTES], const struct signature_stamp *stamp)
 {
-    store_be16(at, magic_of(stamp->nonce));
+    store_be16(at, signature_magic(stamp->nonce));
     store_be16(at + 2, stamp->stream);
     store_be32(at + 4, stamp->sequence);
     store_be32(at + 8, (uint32_t)(stamp->time_ns >> SIGNATURE_TIME_SHIFT));
@@ -39,7 +39,8 @@ void signature_write(uint8_t at[SIGNATURE_BYTES], const struct signature_stamp *
 
 bool signature_read(const uint8_t at[SIGNATURE_BYTES], uint32_t nonce, struct signature *out)
 {
-    if (load_be16(at) != magic_of(nonce) || sum_words(at, 7) != SIGNATURE_SUM || load_be16(at + 2) == 0)
+    if (load_be16(at) != signature_magic(nonce) || sum_words(at, 7) != SIGNATURE_SUM ||
+        load_be16(at + 2) == 0)
         return false;
     *out = (struct signature){load_be16(at + 2), load_be32(at + 4), load_be32(at + 8)};
     return true;

@@ -30,6 +30,8 @@ struct signature {
     uint32_t time_16ns;
 };
 
+/* The first two bytes of every signature of a run, for filters. */
+uint16_t signature_magic(uint32_t nonce);
 void signature_write(uint8_t at[SIGNATURE_BYTES], const struct signature_stamp *stamp);
 /* Whether the 14 bytes are a signature of this run; out is untouched if not. */
 bool signature_read(const uint8_t at[SIGNATURE_BYTES], uint32_t nonce, struct signature *out);

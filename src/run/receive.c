@@ -117,7 +117,8 @@ static int open_listener(struct receiving_port *port, uint32_t thread, struct er
                                      .fanout = fanout_of(spec, port->threads),
                                      .fanout_group = (uint16_t)(facts->facts.ifindex ^ (int)volley->nonce),
                                      .promiscuous = spec->receive_promiscuous,
-                                     .signed_only = true};
+                                     .signed_only = true,
+                                     .nonce = volley->nonce};
     listener->port = port;
     listener->snapshot.streams = volley->plan->stream_count;
     listener->snapshot.results =
