@@ -456,9 +456,11 @@ static void begin_stream(struct stream *stream, uint64_t at_ns)
     stream->multiplier = (struct ratio){1, 1};
     if (stream->in_run)
         return;
+    struct counts before;
     stream->in_run = true;
     memset(&stream->base, 0, sizeof stream->base);
-    stream_counts(stream, &stream->base);
+    stream_counts(stream, &before);
+    stream->base = before;
     memset(stream->samples, 0, sizeof stream->samples);
 }
 
@@ -573,7 +575,8 @@ static void check_ended(struct volley *volley, uint32_t port)
 {
     for (uint32_t i = 0; i < volley->plan->stream_count; i++) {
         struct stream *stream = &volley->streams[i];
-        if (stream->plan->port != port || stream->starting || !stream_is_active(stream) || !is_done(stream))
+        if (stream->plan->port != port || stream->starting || stream->stopping || !stream_is_active(stream) ||
+            !is_done(stream))
             continue;
         stream->state = STREAM_DONE;
         set_reason(stream, "");
@@ -610,7 +613,10 @@ static void on_stopped(void *context, int result)
         goto out;
     for (uint32_t i = 0; i < stopping->chosen.count; i++) {
         struct stream *stream = stream_since(volley, stopping->plan, stopping->chosen.streams[i]);
-        if (stream == NULL || !stream_is_active(stream))
+        if (stream == NULL)
+            continue;
+        stream->stopping = false;
+        if (!stream_is_active(stream))
             continue;
         stream->state = stopping->state;
         set_reason(stream, stopping->reason);
@@ -669,6 +675,8 @@ static int stop_chosen(struct volley *volley, struct stopping *stopping)
     struct errand *errand = errand_new(on_stopped, stopping);
     if (errand == NULL)
         return -ENOMEM;
+    for (uint32_t i = 0; i < stopping->chosen.count; i++)
+        volley->streams[stopping->chosen.streams[i]].stopping = true;
     for (uint32_t p = 0; p < volley->plan->port_count; p++)
         stop_port(volley, p, &stopping->chosen, errand);
     errand_seal(errand);

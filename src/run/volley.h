@@ -22,6 +22,7 @@ struct stream {
     struct counts base; /* what the parts had counted when the run began */
     bool in_run;        /* its parts count in this run */
     bool starting;      /* its workers have not answered the start yet */
+    bool stopping;      /* its end is the answer to a stop, not a stream's own */
     bool paused_by_link;
     uint32_t visits; /* how often a chain came by in this run */
     uint64_t draining_since_ns;

@@ -28,8 +28,10 @@
 
 enum {
     SLICE_NS = 500000,
-    DRAIN_LOOK_NS = 200000,      /* how often a stop looks whether its frames are back */
-    WRITABLE_LOOK_NS = 10000000, /* a wake-up that never comes must not hang the queue */
+    DRAIN_LOOK_NS = 200000, /* how often a stop looks whether its frames are back */
+    /* A wake-up that never comes must not hang the queue. Much longer than half the socket memory takes to
+     * drain: a look that kicks takes the memory which the wake-up waits for. */
+    WRITABLE_LOOK_NS = 250000000,
     SLACK_LEAST_NS = 10000,
     SLACK_MOST_NS = 1000000,
     SLACK_FRAMES = 16, /* more than these in one wake-up is more of a burst than economy is worth */

@@ -167,17 +167,44 @@ def test_a_slow_qdisc_is_waited_for_without_spinning(net, turn):
     assert row["withdrawn"] + row["completed"] + row["in_flight"] == row["queued"]
 
 
-def test_what_a_qdisc_drops_is_missed_by_the_device(net, turn):
-    """A qdisc that drops what it was given: the kernel calls the frames sent, the interface does not."""
+def test_what_the_egress_path_swallows_is_unaccounted(net, turn):
+    """A filter that takes frames away and calls them sent: the kernel completes them, the interface never counts them."""
+    east, west = net.pair()
+    east.sh("tc qdisc add dev east0 clsact")
+    east.sh("tc filter add dev east0 egress bpf da bytecode '1,6 0 0 4'")
+    daemon = net.daemon(east, netns.config('{ name = "s"; port = "east"; template = "plain"; rate = "10kpps"; count = 2000; }',
+                                           ports=east_port("qdisc = true;")))
+    result = daemon.run_to_end()
+    port = result["ports"][0]
+    netns.balance(port)
+    assert west.counter("west0", "rx_packets") == 0
+    assert port["completed"] == port["device"]["unaccounted"] == 2000
+    assert result["run"]["verdict"] == "invalid" and "2000 frames were completed" in " ".join(result["run"]["reasons"])
+
+
+def test_what_a_qdisc_drops_loudly_is_sent_again(net, turn):
+    """tbf without room answers ENOBUFS: nothing is lost, what could not go in time is missed."""
     east, west = net.pair()
     east.sh("tc qdisc add dev east0 root tbf rate 8mbit burst 4kb limit 4kb")
     daemon = net.daemon(east, netns.config('{ name = "s"; port = "east"; template = "plain"; rate = "100kpps"; count = 20000; }',
                                            ports=east_port("qdisc = true;")))
-    result = daemon.run_to_end()
-    port, arrived = result["ports"][0], west.counter("west0", "rx_packets")
+    port = daemon.run_to_end()["ports"][0]
     netns.balance(port)
-    assert port["device"]["unaccounted"] == port["completed"] - arrived > 0
-    assert result["run"]["verdict"] == "invalid"
+    assert port["completed"] == west.counter("west0", "rx_packets") == 20000
+    assert port["device"]["unaccounted"] == 0 and port["missed"] > 0
+
+
+def test_a_device_that_takes_nothing_is_a_failure_with_its_reason(net, turn):
+    """Everything is refused on the way out: ENOBUFS for ever. The port says so, and does not spin."""
+    east, west = net.pair()
+    east.sh("tc qdisc add dev east0 clsact")
+    east.sh("tc filter add dev east0 egress bpf da bytecode '1,6 0 0 2'")
+    daemon = net.daemon(east, netns.config(FOREVER, ports=east_port("qdisc = true;")))
+    daemon.call("Start")
+    netns.wait_until(lambda: daemon.stream_row("s")["state"] == "failed", 10, "the stream has failed")
+    assert "takes no frames" in daemon.stream_row("s")["reason"]
+    assert west.counter("west0", "rx_packets") == 0
+    netns.balance(daemon.stream_row("s"))
 
 
 def test_stop_with_frames_in_flight_drains_or_says_so(net, turn):
