@@ -133,6 +133,7 @@ json_t *view_port_status(const struct port_row *row)
     json_object_set_new(object, "pacing", text(pacing_names[row->plan->spec->pacing]));
     json_object_set_new(object, "ring", view_ring(row));
     json_object_set_new(object, "path", text(row->path));
+    json_object_set_new(object, "warning", text(row->warning));
     json_object_set_new(object, "receive", row->receiving ? view_receiver(row) : json_null());
     return object;
 }
@@ -253,7 +254,7 @@ const char view_types[] =
     "  ifindex: int, mtu: int, speed_bit: int, mac: string, queues: int, pacing: string,\n"
     "  ring: (version: int, frames: int, frame_size: int, block_size: int, blocks: int,\n"
     "    socket_memory: int),\n"
-    "  path: string,\n"
+    "  path: string, warning: string,\n"
     "  receive: ?(received: int, overrun: int, foreign: int, pause: int, clock: string))\n\n"
     "type StreamStatus (name: string, port: string, state: string, reason: string, requested: string,\n"
     "  multiplier: string, template: string, size_mean: float)\n\n"
