@@ -11,7 +11,7 @@
 #include "packet/field.h"
 #include "packet/signature.h"
 
-enum { DUMP_MAX_BYTES = 256, VALUE_COLUMN = 24 };
+enum { DUMP_MAX_BYTES = 256, NAME_WIDTH = 22 };
 
 struct explaining {
     const struct packet *packet;
@@ -94,7 +94,7 @@ static void print_field(const struct explaining *x, const struct packet_layer *l
         return;
     ptrdiff_t block = (layer->start + layer->block_start[field->block]) * 8;
     size_t at = (size_t)(block + field->offset);
-    fprintf(x->out, "    %-*s ", VALUE_COLUMN - 2, field->name);
+    fprintf(x->out, "%5zu    %-*s ", at / 8, NAME_WIDTH, field->name);
     if (field_is_long(field)) {
         print_bytes(x, at / 8, block_end(layer, field->block), field->kind == FIELD_TEXT);
     } else if (field->kind == FIELD_MARK) {
@@ -123,16 +123,33 @@ static void print_layers(const struct explaining *x)
                 SIGNATURE_BYTES);
 }
 
-/* Entries that point at bytes, or at part of a field. */
+static bool is_field(const struct packet *packet, const struct vary_target *target)
+{
+    for (uint16_t i = 0; i < packet->layer_count; i++) {
+        const struct packet_layer *layer = &packet->layers[i];
+        for (unsigned f = 0; f < layer->proto->field_count; f++) {
+            const struct field *field = &layer->proto->fields[f];
+            ptrdiff_t block = (layer->start + layer->block_start[field->block]) * 8;
+            if (layer->block_start[field->block] != UINT16_MAX &&
+                (!field->alias || (layer->given >> f & 1)) &&
+                block + field->offset == (ptrdiff_t)target->offset_bits && field->width == target->width_bits)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Entries that point at bytes instead of a field that was shown. */
 static void print_offsets(const struct explaining *x)
 {
     char how[200];
     const struct vary *vary = x->packet->vary;
     for (size_t i = 0; vary != NULL && i < vary_count(vary); i++) {
         const struct vary_target *target = vary_target(vary, i);
+        if (is_field(x->packet, target))
+            continue;
         vary_describe(vary, i, how, sizeof how);
-        fprintf(x->out, "       vary %zu: %u bits at byte %u: %s\n", i + 1, target->width_bits,
-                target->offset_bits / 8, how);
+        fprintf(x->out, "%5u    %u bits   varies: %s\n", target->offset_bits / 8, target->width_bits, how);
     }
 }
 

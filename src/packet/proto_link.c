@@ -165,7 +165,7 @@ enum {
     LLDP_END
 };
 static const struct block lldp_blocks[] = {
-    [LLDP_PORT] = {TLV("\x04\x00"), .always = true},
+    [LLDP_PORT] = {TLV("\x04\x00\x07"), .always = true}, /* subtype 7: locally assigned */
     [LLDP_TTL] = {.bytes = 4, TLV("\x06\x00"), .always = true},
     [LLDP_PORT_DESCRIPTION] = {TLV("\x08\x00")},
     [LLDP_SYSTEM_NAME] = {TLV("\x0a\x00")},
@@ -179,8 +179,7 @@ static const struct field lldp_fields[] = {
     NUMBER("chassis_subtype", 16, 8, "kind of chassis identifier; 4: MAC", .preset = "4"),
     MAC("chassis_id", 24, "chassis identifier; the interface's MAC", .automatic = AUTO_SOURCE,
         .preset = "02:00:00:00:00:01"),
-    TEXT("port_id", 16, "port identifier, after a byte of subtype (7: locally assigned)", .block = LLDP_PORT,
-         .preset = "\x07volleyd"),
+    TEXT("port_id", 24, "port identifier, locally assigned", .block = LLDP_PORT, .preset = "volleyd"),
     NUMBER("ttl", 16, 16, "seconds that this holds", .block = LLDP_TTL, .preset = "120"),
     TEXT("port_description", 16, "port description", .block = LLDP_PORT_DESCRIPTION),
     TEXT("system_name", 16, "system name", .block = LLDP_SYSTEM_NAME),

@@ -92,6 +92,7 @@ ROWS = {
                 "target_mac": F("mac", "hwdst", "arp.dst.hw_mac"),
                 "target_ip": F("ipv4", "pdst", "arp.dst.proto_ipv4")}, an_arp, "arp", (), ("ethernet",)),
     "lldp": Row({"chassis_id": F("mac", None, "lldp.chassis.id.mac"), "ttl": F(16, None, "lldp.time_to_live"),
+                 "port_id": F("text", None, "lldp.port.id"),
                  "system_name": F("text", None, "lldp.tlv.system.name"),
                  "capabilities": F(16, None, "lldp.tlv.system_cap")}, None, "lldp", (), ("ethernet",)),
     "stp": Row({"version": F(8, "version", None, False), "type": F(8, "bpdutype", None, False),
