@@ -86,13 +86,13 @@ static int tell(const struct session *session, enum exit_code code, const char *
 {
     if (!session->json) {
         fprintf(stderr, "volleyctl: %s\n", text);
-        return code;
+        return (int)code;
     }
     json_t *story = json_pack("{s:s, s:s, s:i, s:O*}", "error", error, "text", text, "exit", (int)code,
                               "parameters", parameters);
     output_json(story, stdout, true);
     json_decref(story);
-    return code;
+    return (int)code;
 }
 
 int session_fail(const struct session *session, enum exit_code code, const char *format, ...)

@@ -216,7 +216,8 @@ void packet_explain(const struct packet *packet, FILE *out, bool colour)
     if (cursor != NULL && x.frame != NULL && x.varies != NULL) {
         x.bytes = packet_next_length(cursor);
         packet_stamp(cursor, x.frame);
-        packet_patch(cursor, x.frame, packet->signature ? &(struct signature_stamp){.stream = 1} : NULL);
+        const struct signature_stamp stamp = {.stream = 1};
+        packet_patch(cursor, x.frame, packet->signature ? &stamp : NULL);
         mark_all(&x);
         print_sizes(&x);
         print_layers(&x);

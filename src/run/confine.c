@@ -68,7 +68,7 @@ static int allow_kick(scmp_filter_ctx filter, bool addressed)
     if (addressed)
         return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 0);
     return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1,
-                            SCMP_CMP(SENDTO_ADDRESS, SCMP_CMP_EQ, 0));
+                            SCMP_CMP(SENDTO_ADDRESS, SCMP_CMP_EQ, 0, 0));
 }
 
 int confine_thread(bool addressed, struct err *err)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Packets that say who they are, in place of src/packet (whose objects the linker then leaves in the library):
- * each frame carries its packet's mark in every constant byte, its variant, and, unless it is static, its
- * number; so that a slot stamped too rarely shows in the bytes that left. Stamps and patches are counted. */
+/* Packets that say who they are, in place of src/packet (whose objects the linker then leaves in the
+ * library): each frame carries its packet's mark in every constant byte, its variant, and, unless it is
+ * static, its number; so that a slot stamped too rarely shows in the bytes that left. Stamps and patches are
+ * counted. */
 #ifndef FAKE_PACKET_H
 #define FAKE_PACKET_H
 
@@ -11,7 +12,14 @@
 #include "packet/packet.h"
 #include "packet/signature.h"
 
-enum { AT_VARIANT = 16, AT_NUMBER = 20, AT_SEGMENTS = 28, AT_SEQUENCE = 32, AT_NONCE = 36, FAKE_LEAST_BYTES = 60 };
+enum {
+    AT_VARIANT = 16,
+    AT_NUMBER = 20,
+    AT_SEGMENTS = 28,
+    AT_SEQUENCE = 32,
+    AT_NONCE = 36,
+    FAKE_LEAST_BYTES = 60
+};
 
 struct packet {
     uint8_t mark;
@@ -85,7 +93,8 @@ uint32_t packet_next_length(const struct packet_cursor *cursor)
 {
     const struct packet_segmentation *segmentation = &cursor->packet->segmentation;
     if (segmentation->segments > 0)
-        return (uint32_t)segmentation->header_bytes + (uint32_t)segmentation->payload_bytes * segmentation->segments;
+        return (uint32_t)segmentation->header_bytes +
+               (uint32_t)segmentation->payload_bytes * segmentation->segments;
     return cursor->packet->bytes + packet_next_variant(cursor) * cursor->packet->step;
 }
 
