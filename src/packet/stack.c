@@ -335,6 +335,22 @@ static bool check_header_length(const struct stack *stack, size_t i)
     return true;
 }
 
+/* So must an option's. */
+static bool check_block_lengths(const struct stack *stack, const struct layer *layer)
+{
+    for (unsigned b = 1; b < layer->proto->block_count; b++) {
+        const struct block *block = &layer->proto->blocks[b];
+        unsigned most = (unsigned)bits_mask(block->length_width);
+        if (block->length_width == 0 || layer->block_bytes[b] <= most + block->length_bias)
+            continue;
+        complain(stack->complaints, layer->at,
+                 "a text of %s has %u bytes with its head; at most %u would be right", layer->proto->name,
+                 layer->block_bytes[b], most + block->length_bias);
+        return false;
+    }
+    return true;
+}
+
 static bool lay_out(struct stack *stack)
 {
     uint32_t at = 0;
@@ -342,7 +358,7 @@ static bool lay_out(struct stack *stack)
     EACH_LAYER(stack, i)
     {
         lay_out_layer(&stack->layers[i], at);
-        good = check_header_length(stack, i) && good;
+        good = check_header_length(stack, i) && check_block_lengths(stack, &stack->layers[i]) && good;
         at += stack->layers[i].bytes;
         if (at > FRAME_MAX_BYTES) {
             complain(stack->complaints, stack->layers[i].at, "the headers have more than %d bytes",

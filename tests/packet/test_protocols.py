@@ -122,6 +122,16 @@ def test_values_beyond_a_field_are_refused_with_the_range():
         assert any(f"0 … {(1 << bits) - 1}" in error for error in answer["errors"]), (what, answer["errors"])
 
 
+def test_texts_and_options_beyond_their_length_fields_are_refused():
+    too_long = [[{"ethernet": {}}, {"lldp": {"system_name": "a" * 512}}],
+                [{"ethernet": {}}, {"ipv4": {"options": "01" * 41}}],
+                [{"ethernet": {}}, {"ipv4": {}}, {"tcp": {"options": "01" * 44}}]]
+    for answer in p.make([{"layers": layers, "size": 1500} for layers in too_long]):
+        assert any("at most" in error for error in answer["errors"])
+    packet, = p.dissect(p.frames_of({"layers": [{"ethernet": {}}, {"lldp": {"system_name": "a" * 511}}], "size": 600}))
+    assert "a" * 511 in [f.get("show") for f in packet.iter("field")]
+
+
 @pytest.mark.parametrize("name", ["ipv4", "udp", "tcp", "icmp", "icmpv6", "igmp", "sctp"])
 def test_bad_is_bad_and_by_hand_is_by_hand(name):
     stack = [{header: {}} for header in p.ROWS[name].stack]
