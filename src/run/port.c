@@ -325,6 +325,7 @@ void port_refresh(struct port *port)
 {
     struct err err = {0};
     if (port->ops->without_interface) {
+        port->facts.mtu = FRAME_MAX_BYTES - FRAME_MIN_BYTES; /* takes what a packet can be */
         settle_state(port);
         return;
     }
