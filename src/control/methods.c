@@ -194,7 +194,7 @@ static void on_closed(void *context, uint64_t connection)
 #define PAGE(limit_text)                                                                          \
     {"offset", PARAMETER_INT, false, 0, STREAMS_MAX, "Leave out so many streams of the answer."}, \
     {                                                                                             \
-        "limit", PARAMETER_INT, false, 1, STREAMS_MAX, limit_text                                 \
+        "limit", PARAMETER_INT, false, 0, STREAMS_MAX, limit_text                                 \
     }
 
 #define FILTER                                                                                        \
