@@ -113,7 +113,13 @@ class Daemon:
         self.process.send_signal(number)
 
     def descriptors(self):
-        return sorted(os.readlink(f"/proc/{self.process.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{self.process.pid}/fd"))
+        return sorted(filter(None, (self.link_of(fd) for fd in os.listdir(f"/proc/{self.process.pid}/fd"))))
+
+    def link_of(self, fd):
+        try:
+            return os.readlink(f"/proc/{self.process.pid}/fd/{fd}")
+        except FileNotFoundError:  # closed since it was listed
+            return None
 
     def stop(self):
         """Ends as systemd would; a wrong exit code or a sanitizer's complaint is a failure."""
