@@ -31,6 +31,9 @@ _Static_assert(sizeof(struct virtio_net_hdr) == VNET_HEADER_BYTES,
 /* Without an offset of its own a frame begins behind its header, where the kernel looks for it. */
 #define DATA_AT(HEADER) ((sizeof(HEADER) + TPACKET_ALIGNMENT - 1) / TPACKET_ALIGNMENT * TPACKET_ALIGNMENT)
 
+/* A time stamp's bits may stay in the status of a slot that is free. */
+enum { NOT_COMPLETED = TP_STATUS_SEND_REQUEST | TP_STATUS_SENDING | TP_STATUS_WRONG_FORMAT };
+
 static const struct layout {
     uint32_t status_at, length_at, mac_at, net_at, data_at;
 } layouts[] = {
@@ -155,55 +158,65 @@ static bool is_tagged(const uint8_t *frame)
 
 /* With a vnet header the kernel checks no MTU, so it is checked here; a frame that fails gets a header that
  * the kernel refuses, and takes the same way as one that the kernel found wrong itself. */
-static struct virtio_net_hdr plain_header(const struct slotring *ring, const struct engine_frame *frame,
-                                          const uint8_t *bytes)
+static uint16_t plain_copied(const struct slotring *ring, uint32_t bytes, const uint8_t *frame)
 {
-    uint16_t copied = frame->bytes <= ring->linear_limit ? (uint16_t)frame->bytes : 0;
-    if (frame->bytes > ring->frame_limit &&
-        (frame->bytes > ring->frame_limit + VLAN_TAG_BYTES || !is_tagged(bytes)))
-        copied = VNET_IMPOSSIBLE;
-    return (struct virtio_net_hdr){.hdr_len = copied};
+    if (bytes > ring->frame_limit && (bytes > ring->frame_limit + VLAN_TAG_BYTES || !is_tagged(frame)))
+        return VNET_IMPOSSIBLE;
+    return bytes <= ring->linear_limit ? (uint16_t)bytes : 0;
 }
 
-static struct virtio_net_hdr segments_header(const struct slotring *ring, const struct engine_frame *frame)
+static uint16_t run_copied(const struct slotring *ring, const struct engine_frame *frame)
 {
-    const struct engine_segmentation *s = frame->segmentation;
+    const struct engine_segmentation *cut = frame->segmentation;
+    if ((uint32_t)cut->header_bytes + cut->payload_bytes > ring->frame_limit + VLAN_TAG_BYTES)
+        return VNET_IMPOSSIBLE;
+    return frame->bytes <= ring->linear_limit ? (uint16_t)frame->bytes : cut->header_bytes;
+}
+
+static void write_run_header(const struct slotring *ring, uint8_t *at, const struct engine_frame *frame)
+{
+    const struct engine_segmentation *cut = frame->segmentation;
+    bool several = frame->bytes > (uint32_t)cut->header_bytes + cut->payload_bytes;
     struct virtio_net_hdr header = {
         .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-        .gso_type = VIRTIO_NET_HDR_GSO_NONE,
-        .hdr_len = frame->bytes <= ring->linear_limit ? (uint16_t)frame->bytes : s->header_bytes,
-        .csum_start = s->checksum_start,
-        .csum_offset = s->checksum_offset,
+        .gso_type = several ? VNET_GSO_UDP_L4 : VIRTIO_NET_HDR_GSO_NONE,
+        .hdr_len = run_copied(ring, frame),
+        .gso_size = several ? cut->payload_bytes : 0,
+        .csum_start = cut->checksum_start,
+        .csum_offset = cut->checksum_offset,
     };
-    if (frame->bytes > (uint32_t)s->header_bytes + s->payload_bytes) {
-        header.gso_type = VNET_GSO_UDP_L4;
-        header.gso_size = s->payload_bytes;
-    }
-    if ((uint32_t)s->header_bytes + s->payload_bytes > ring->frame_limit + VLAN_TAG_BYTES)
-        header.hdr_len = VNET_IMPOSSIBLE;
-    return header;
+    memcpy(at, &header, sizeof header);
 }
 
-static void commit_one(struct slotring *ring, const struct engine_frame *frame)
+/* By zeros and one field, not as a struct by way of the stack: read back in other pieces than it was written,
+ * that costs as much as the rest of a commit. */
+static void write_plain_header(uint8_t *at, uint16_t copied)
 {
-    uint8_t *at = ring->next.at;
-    uint32_t length = frame->bytes;
-    if (ring->vnet) {
-        struct virtio_net_hdr header = frame->segmentation == NULL
-                                           ? plain_header(ring, frame, at + ring->data_at)
-                                           : segments_header(ring, frame);
-        memcpy(at + ring->vnet_at, &header, sizeof header);
-        length += VNET_HEADER_BYTES;
-    }
-    memcpy(at + ring->length_at, &length, sizeof length);
-    write_status(ring, &ring->next, TP_STATUS_SEND_REQUEST);
-    step(ring, &ring->next);
+    memset(at, 0, VNET_HEADER_BYTES);
+    memcpy(at + offsetof(struct virtio_net_hdr, hdr_len), &copied, sizeof copied);
+}
+
+static void write_vnet_header(const struct slotring *ring, uint8_t *slot, const struct engine_frame *frame)
+{
+    if (frame->segmentation != NULL)
+        write_run_header(ring, slot + ring->vnet_at, frame);
+    else
+        write_plain_header(slot + ring->vnet_at, plain_copied(ring, frame->bytes, slot + ring->data_at));
 }
 
 void slotring_commit(struct slotring *ring, const struct engine_frame *frames, uint32_t slots)
 {
-    for (uint32_t i = 0; i < slots; i++)
-        commit_one(ring, &frames[i]);
+    const struct slotring fixed = *ring; /* what is written to slots may alias *ring, not this */
+    struct slot_cursor next = fixed.next;
+    for (uint32_t i = 0; i < slots; i++) {
+        uint32_t length = frames[i].bytes + (fixed.vnet ? VNET_HEADER_BYTES : 0);
+        if (fixed.vnet)
+            write_vnet_header(&fixed, next.at, &frames[i]);
+        memcpy(next.at + fixed.length_at, &length, sizeof length);
+        write_status(&fixed, &next, TP_STATUS_SEND_REQUEST);
+        step(&fixed, &next);
+    }
+    ring->next = next;
     ring->committed += slots;
     ring->unsent += slots;
 }
@@ -260,44 +273,43 @@ static void clear_rejected(struct slotring *ring)
         step(ring, &ring->tail); /* no kernel does this: slots behind a bad one have moved */
 }
 
-static void take_completed(struct slotring *ring)
+/* The run of completed slots from the tail on. */
+static uint32_t take_completed(struct slotring *ring)
 {
-    step(ring, &ring->tail);
-    ring->committed--;
-    if (ring->unsent > ring->committed) { /* nor this: passed a slot that was not sent */
+    struct slot_cursor tail = ring->tail;
+    uint32_t count = 0;
+    for (; count < ring->committed && (read_status(ring, &tail) & NOT_COMPLETED) == 0; count++)
+        step(ring, &tail);
+    ring->tail = tail;
+    ring->committed -= count;
+    if (ring->unsent > ring->committed) { /* no kernel does this: passed a slot that was not sent */
         ring->unsent = ring->committed;
-        ring->head = ring->tail;
+        ring->head = tail;
     }
+    return count;
 }
 
-static bool add_result(struct engine_result *results, uint32_t *used, uint32_t max,
-                       enum engine_outcome outcome)
+/* Whether the tail was rejected, and is cleared now. */
+static bool take_rejected(struct slotring *ring)
 {
-    if (*used == 0 || results[*used - 1].outcome != outcome) {
-        if (*used == max)
-            return false;
-        results[(*used)++] = (struct engine_result){0, outcome};
-    }
-    results[*used - 1].slots++;
+    if (ring->committed == 0 || (read_status(ring, &ring->tail) & NOT_COMPLETED) != TP_STATUS_WRONG_FORMAT)
+        return false;
+    clear_rejected(ring);
     return true;
 }
 
 uint32_t slotring_reap(struct slotring *ring, struct engine_result *results, uint32_t max)
 {
     uint32_t used = 0;
-    while (ring->committed > 0) {
-        uint32_t status = read_status(ring, &ring->tail);
-        if ((status & (TP_STATUS_SEND_REQUEST | TP_STATUS_SENDING)) != 0)
-            return used;
-        bool wrong = (status & TP_STATUS_WRONG_FORMAT) != 0;
-        if (!add_result(results, &used, max, wrong ? ENGINE_REJECTED : ENGINE_COMPLETED))
-            return used;
-        if (wrong)
-            clear_rejected(ring);
-        else
-            take_completed(ring);
+    while (used < max) {
+        uint32_t completed = take_completed(ring);
+        if (completed != 0)
+            results[used++] = (struct engine_result){completed, ENGINE_COMPLETED};
+        if (used == max || !take_rejected(ring))
+            break;
+        results[used++] = (struct engine_result){1, ENGINE_REJECTED};
     }
-    if (ring->withdrawn != 0 && used < max) {
+    if (ring->committed == 0 && ring->withdrawn != 0 && used < max) {
         results[used++] = (struct engine_result){ring->withdrawn, ENGINE_WITHDRAWN};
         ring->withdrawn = 0;
     }
