@@ -42,8 +42,12 @@ void accounts_print_run(const json_t *run, FILE *to, bool colour)
     bool ended = run_is(run, "ended");
     const char *verdict = field_text(run, "verdict"), *sentence = verdict_sentence(verdict);
     enum tone tone = tone_of_verdict(verdict);
-    fprintf(to, "run %" PRIu64 " %s %s", field_u64(run, "id"), ended ? "ended after" : "is open since",
-            units_format_time(field_u64(run, "elapsed_ns"), time, sizeof time));
+    uint64_t id = field_u64(run, "id");
+    if (id == 0) /* several machines' runs added up */
+        fprintf(to, "the runs %s", ended ? "ended after" : "are open since");
+    else
+        fprintf(to, "run %" PRIu64 " %s", id, ended ? "ended after" : "is open since");
+    fprintf(to, " %s", units_format_time(field_u64(run, "elapsed_ns"), time, sizeof time));
     if (sentence != NULL)
         fprintf(to, ": %s%s%s", tone_on(tone, colour), sentence, tone_off(tone, colour));
     fputc('\n', to);

@@ -12,7 +12,7 @@ enum {
     WIDTH = 900,
     HEIGHT = 260,
     LEFT_EDGE = 76,
-    RIGHT_EDGE = 16,
+    RIGHT_EDGE = 30,
     TOP_EDGE = 14,
     BOTTOM_EDGE = 30,
     COLOURS = 8,

@@ -42,6 +42,10 @@ static const struct option_row watch_options[] = {
     {"interval", 'i', "SECONDS", COMPLETE_NOTHING, "time between lines (1)"},
     {"count", 'n', "N", COMPLETE_NOTHING, "end after N lines"},
     END};
+static const struct option_row top_options[] = {
+    {"interval", 'i', "SECONDS", COMPLETE_NOTHING, "time between updates (1)"},
+    {"count", 'n', "N", COMPLETE_NOTHING, "end after N updates"},
+    END};
 static const struct option_row apply_options[] = {
     {"add", 'a', NULL, COMPLETE_NOTHING, "keep the streams in force, add or replace those of FILE"},
     {"dry", 'd', NULL, COMPLETE_NOTHING, "only say what would change"},
@@ -60,6 +64,14 @@ static const struct option_row send_options[] = {
     {"count", 'n', "N", COMPLETE_NOTHING, "frames to send"},
     {"duration", 'd', "TIME", COMPLETE_NOTHING, "how long: 10s, 5min, forever (10s unless --count)"},
     {"no-wait", 0, NULL, COMPLETE_NOTHING, "return at once; volleyctl stop send ends it"},
+    END};
+static const struct option_row ring_options[] = {
+    {"mtu", 'm', "N", COMPLETE_NOTHING, "the interface's MTU (1500)"},
+    {"frames", 'n', "N", COMPLETE_NOTHING, "slots in the ring, one frame each"},
+    {"frame-size", 'f', "BYTES", COMPLETE_NOTHING, "bytes a slot"},
+    {"block-size", 'b', "BYTES", COMPLETE_NOTHING, "bytes a block"},
+    {"ring-version", 0, "N", COMPLETE_NOTHING, "TPACKET version: 1, 2 or 3 (2)"},
+    {"virtio", 0, NULL, COMPLETE_NOTHING, "with a virtio header before each frame"},
     END};
 static const struct option_row report_options[] = {
     {"html", 0, NULL, COMPLETE_NOTHING, "one HTML page that needs nothing else"},
@@ -125,6 +137,13 @@ const struct command commands[] = {
      "watch\tall ports together\nwatch voice --interval 0.2\tone stream, five times a second\n"
      "watch --json --count 10\tten objects for a program\n",
      watch_options, 0, ALL_ARGUMENTS, COMPLETE_STREAMS, true, watch_run},
+    {"top", "", "ports and streams live on the whole terminal",
+     "Shows ports and streams with their rates and small history bars. Keys: arrows or j and k choose; s\n"
+     "starts, x stops, p pauses or resumes, r changes the rate; o changes the order, / filters by name, Tab\n"
+     "changes between ports and streams, ? helps, q leaves. When standard output is no terminal it prints\n"
+     "plain lines.",
+     "top\tlook at everything\ntop --interval 0.5\ttwice a second\n", top_options, 0, 0, COMPLETE_NOTHING,
+     true, top_run},
     {"reload", "", "read the configuration file again",
      "Reads the daemon's configuration again. Streams that did not change go on without a gap; a file with "
      "an\n"
@@ -147,6 +166,12 @@ const struct command commands[] = {
      "send east --dst 02:00:00:00:00:02 --size 1518 --rate 1Gbit/L1 --duration 30s\ta load for half a "
      "minute\nsend east --packet voice --rate max --count 1M\ta template as fast as it goes\n",
      send_options, 1, 1, COMPLETE_PORTS, false, send_run},
+    {"ring", "", "calculate a ring: blocks, holes, memory (needs no daemon)",
+     "Shows the ring that the options make: blocks, frames that fit in each, the holes they leave and the\n"
+     "memory taken; or which of the kernel's conditions they break.",
+     "ring\tthe ring of a port with an MTU of 1500\nring --mtu 9000 --frames 512\tfor jumbo frames\n"
+     "ring --frame-size 2048 --block-size 4096\tcheck values by hand\n",
+     ring_options, 0, 0, COMPLETE_NOTHING, true, ring_run},
     {"report", "[FILE]...", "the last run's frozen result",
      "Shows the result of the last run: the verdict with its reasons, ports, streams and what was received.\n"
      "With FILEs (made by report --json on several machines) it adds them up and needs no daemon.",

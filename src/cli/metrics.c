@@ -253,11 +253,9 @@ int metrics_run(struct session *session, const struct invocation *with)
                        : session_call(session, "Counters", json_pack("{s:i}", "limit", 0), &counters);
     if (code != EXIT_DONE)
         return code;
-    if (session_prints_json(session, counters))
-        ;
-    else if (path != NULL)
+    if (path != NULL)
         code = write_textfile(session, path, openmetrics, counters);
-    else
+    else if (!session_prints_json(session, counters))
         print_metrics(&(struct form){stdout, openmetrics}, counters);
     json_decref(counters);
     return code;

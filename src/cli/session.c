@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Every wait goes through wait_for(): bounded by the timeout, ended by Ctrl-C once that is caught. Signals
- * are blocked outside of ppoll(), so that none is lost between a look at the flag and the wait. */
+/* Every wait goes through session_wait(): bounded by the timeout, ended by Ctrl-C once that is caught.
+ * Signals are blocked outside of ppoll(), so that none is lost between a look at the flag and the wait. */
 #include "cli/session.h"
 
 #include <errno.h>
@@ -54,8 +54,7 @@ void session_forgive_interrupt(void)
     interrupted = 0;
 }
 
-/* 1: readable (or ms passed when fd is -1: 0), 0: ms passed, -EINTR: interrupted. */
-static int wait_for(int fd, uint64_t ms)
+int session_wait(int fd, uint64_t ms)
 {
     uint64_t until = clock_monotonic_ns() + ms * NS_PER_MS;
     for (;;) {
@@ -73,7 +72,7 @@ static int wait_for(int fd, uint64_t ms)
 
 bool session_sleep(uint64_t ms)
 {
-    return wait_for(-1, ms) == 0;
+    return session_wait(-1, ms) == 0;
 }
 
 static const char *const code_words[] = {
@@ -84,6 +83,10 @@ static const char *const code_words[] = {
 static int tell(const struct session *session, enum exit_code code, const char *error,
                 const json_t *parameters, const char *text)
 {
+    if (session->story != NULL) {
+        snprintf(session->story, session->story_size, "%s", text);
+        return code;
+    }
     if (!session->json) {
         fprintf(stderr, "volleyctl: %s\n", text);
         return (int)code;
@@ -319,7 +322,7 @@ static int session_ask(struct session *session, const char *method, json_t *para
 int session_next(struct session *session, uint64_t wait_ms, json_t **reply)
 {
     if (!varlink_pending(session->link)) {
-        int ready = wait_for(varlink_fd(session->link), wait_ms + session->timeout_ms);
+        int ready = session_wait(varlink_fd(session->link), wait_ms + session->timeout_ms);
         if (ready <= 0) {
             hang_up(session); /* the answer may still come: it must not be taken for another's */
             return ready == 0 ? timed_out(session) : EXIT_FAILED;

@@ -28,6 +28,8 @@ struct session {
     uint64_t timeout_ms;
     bool json, colour, reads;
     struct varlink_client *link; /* owned; NULL until the first call */
+    char *story;                 /* borrowed; where failures are told instead, while a screen is drawn */
+    size_t story_size;
 };
 
 /* Takes the global options. EXIT_DONE, or EXIT_USAGE after telling what is wrong. */
@@ -61,7 +63,9 @@ json_t *session_selection(const struct invocation *with, size_t without);
 void session_catch_interrupt(void);
 bool session_interrupted(void);
 void session_forgive_interrupt(void); /* for the calls that clean up after it */
-bool session_sleep(uint64_t ms);      /* false when interrupted */
+/* 1: fd (-1: none) is readable, 0: the time has passed, -EINTR: interrupted. */
+int session_wait(int fd, uint64_t ms);
+bool session_sleep(uint64_t ms); /* false when interrupted */
 
 /* "1.5" of an option in milliseconds; EXIT_USAGE after telling when it is no time in [least, most]. Untouched
  * when the option is not given. Plain numbers are seconds. */
