@@ -206,7 +206,7 @@ static void zsh_options(const char *verb, const struct option_row *rows, FILE *t
         zsh_text(row->help, to);
         fputc(']', to);
         if (row->value != NULL)
-            fprintf(to, ":%s:_volleyctl_offer %s", row->value, completion_word(row->complete));
+            fprintf(to, ":%s: _volleyctl_offer %s", row->value, completion_word(row->complete));
         fputs("'\n", to);
     }
     fputs(")\n", to);

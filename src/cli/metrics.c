@@ -96,7 +96,7 @@ static const struct family families[] = {
 
 struct form {
     FILE *to;
-    bool openmetrics;
+    bool openmetrics, streams;
 };
 
 /* A label's value: backslash, quote and newline are escaped in both formats. */
@@ -216,14 +216,15 @@ static void print_family(const struct form *form, const struct family *family, c
 static void print_metrics(const struct form *form, const json_t *counters)
 {
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
-        print_family(form, &families[i], counters);
+        if (form->streams || families[i].scope < SCOPE_STREAM)
+            print_family(form, &families[i], counters);
     if (form->openmetrics)
         fputs("# EOF\n", form->to);
 }
 
 /* The new file is in the same folder, so that rename() replaces the old one in one step; node_exporter runs
  * as another user, hence the mode. */
-static int write_textfile(const struct session *session, const char *path, bool openmetrics,
+static int write_textfile(const struct session *session, const char *path, struct form form,
                           const json_t *counters)
 {
     char beside[4096];
@@ -231,12 +232,12 @@ static int write_textfile(const struct session *session, const char *path, bool 
     if (length < 0 || (size_t)length >= sizeof beside)
         return session_fail(session, EXIT_USAGE, "--textfile: the path is too long");
     int fd = mkstemp(beside);
-    FILE *to = fd < 0 ? NULL : fdopen(fd, "w");
-    if (to == NULL)
+    form.to = fd < 0 ? NULL : fdopen(fd, "w");
+    if (form.to == NULL)
         return session_fail(session, EXIT_FAILED, "--textfile %s: %s", path, strerror(errno));
-    print_metrics(&(struct form){to, openmetrics}, counters);
-    bool good = fchmod(fd, 0644) == 0 && ferror(to) == 0 && fflush(to) == 0 && fsync(fd) == 0;
-    good = fclose(to) == 0 && good && rename(beside, path) == 0;
+    print_metrics(&form, counters);
+    bool good = fchmod(fd, 0644) == 0 && ferror(form.to) == 0 && fflush(form.to) == 0 && fsync(fd) == 0;
+    good = fclose(form.to) == 0 && good && rename(beside, path) == 0;
     if (good)
         return EXIT_DONE;
     int code = session_fail(session, EXIT_FAILED, "--textfile %s: %s", path, strerror(errno));
@@ -247,16 +248,16 @@ static int write_textfile(const struct session *session, const char *path, bool 
 int metrics_run(struct session *session, const struct invocation *with)
 {
     json_t *counters = NULL;
-    bool streams = option_given(with, "streams"), openmetrics = option_given(with, "openmetrics");
+    struct form form = {stdout, option_given(with, "openmetrics"), option_given(with, "streams")};
     const char *path = option_value(with, "textfile");
-    int code = streams ? session_all_pages(session, "Counters", NULL, &counters)
-                       : session_call(session, "Counters", json_pack("{s:i}", "limit", 0), &counters);
+    int code = form.streams ? session_all_pages(session, "Counters", NULL, &counters)
+                            : session_call(session, "Counters", json_pack("{s:i}", "limit", 1), &counters);
     if (code != EXIT_DONE)
         return code;
     if (path != NULL)
-        code = write_textfile(session, path, openmetrics, counters);
+        code = write_textfile(session, path, form, counters);
     else if (!session_prints_json(session, counters))
-        print_metrics(&(struct form){stdout, openmetrics}, counters);
+        print_metrics(&form, counters);
     json_decref(counters);
     return code;
 }

@@ -97,21 +97,21 @@ static void print_text(const struct ring *ring)
            geometry->block_size - slots_a_block(geometry) * geometry->frame_size);
     printf("blocks       %s\n", units_format_count(geometry->blocks, count, sizeof count));
     printf("memory       %s", units_format_bytes(geometry_memory_bytes(geometry), bytes, sizeof bytes));
-    printf(", of which %s in holes\n",
-           units_format_bytes((uint64_t)geometry_hole_bytes(geometry) * geometry->blocks, bytes,
-                              sizeof bytes));
+    printf(
+        ", of which %s in holes\n",
+        units_format_bytes((uint64_t)geometry_hole_bytes(geometry) * geometry->blocks, bytes, sizeof bytes));
 }
 
 static void print(const struct session *session, const struct ring *ring)
 {
     const struct geometry *geometry = &ring->geometry;
-    json_t *object =
-        json_pack("{s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "version", (int)ring->version, "frame_size",
-                  (json_int_t)geometry->frame_size, "frames", (json_int_t)geometry->frames, "block_size",
-                  (json_int_t)geometry->block_size, "blocks", (json_int_t)geometry->blocks, "frames_per_block",
-                  (json_int_t)slots_a_block(geometry), "largest_bytes", (json_int_t)room_bytes(ring),
-                  "hole_bytes", (json_int_t)(geometry_hole_bytes(geometry) * (json_int_t)geometry->blocks),
-                  "memory_bytes", (json_int_t)geometry_memory_bytes(geometry));
+    json_t *object = json_pack(
+        "{s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "version", (int)ring->version, "frame_size",
+        (json_int_t)geometry->frame_size, "frames", (json_int_t)geometry->frames, "block_size",
+        (json_int_t)geometry->block_size, "blocks", (json_int_t)geometry->blocks, "frames_per_block",
+        (json_int_t)slots_a_block(geometry), "largest_bytes", (json_int_t)room_bytes(ring), "hole_bytes",
+        (json_int_t)(geometry_hole_bytes(geometry) * (json_int_t)geometry->blocks), "memory_bytes",
+        (json_int_t)geometry_memory_bytes(geometry));
     if (!session_prints_json(session, object))
         print_text(ring);
     json_decref(object);

@@ -20,21 +20,23 @@ enum { LOOK_MS = 200, BAR_CELLS = 24, RESULT_STREAMS = 40 };
 struct wait {
     struct session *session;
     const json_t *selection; /* borrowed */
-    json_t *limits;          /* owned: GetStatus' streams, for the remaining time; may be NULL */
+    json_t *limits;          /* owned: name → row of GetStatus, for the remaining time; may be NULL */
+    uint64_t from_ns;        /* the run's time when this began */
     bool draws;
-    uint64_t look_ms;
 };
 
+/* The daemon picks streams by name, pattern or what copies share; the port is left to this side. */
 static bool is_selected(const void *context, const json_t *row)
 {
-    const json_t *selection = context, *name;
-    const json_t *port = json_object_get(selection, "port"), *streams = json_object_get(selection, "streams");
-    size_t index;
-    if (port != NULL && strcmp(json_string_value(port), field_text(row, "port")) != 0)
-        return false;
-    json_array_foreach(streams, index,
-                       name) if (strcmp(json_string_value(name), field_text(row, "name")) == 0) return true;
-    return streams == NULL;
+    const json_t *port = json_object_get(context, "port");
+    return port == NULL || strcmp(json_string_value(port), field_text(row, "port")) == 0;
+}
+
+static int ask_counters(const struct wait *wait, json_t **counters)
+{
+    json_t *streams = json_object_get(wait->selection, "streams");
+    return session_all_pages(wait->session, "Counters",
+                             streams == NULL ? NULL : json_pack("{s:O}", "streams", streams), counters);
 }
 
 static bool is_busy(const json_t *stream)
@@ -66,23 +68,17 @@ static double share_done(const json_t *limit, const json_t *stream, uint64_t ela
     return duration > 0 && duration < 9e18 ? fmin(1, (double)elapsed_ns / duration) : -1;
 }
 
-static const json_t *limit_of(const json_t *limits, size_t hint, const char *name)
-{
-    const json_t *limit = json_array_get(limits, hint); /* the same order, unless the plan changed */
-    return limit != NULL && strcmp(field_text(limit, "name"), name) == 0 ? limit : NULL;
-}
-
 /* The share of the slowest stream; negative when it cannot be known. */
 static double progress_of(const struct wait *wait, const json_t *counters)
 {
     double least = 1;
     size_t index;
     const json_t *stream;
-    uint64_t elapsed_ns = field_u64(json_object_get(counters, "run"), "elapsed_ns");
+    uint64_t elapsed_ns = field_u64(json_object_get(counters, "run"), "elapsed_ns") - wait->from_ns;
     FIELD_EACH(counters, "streams", index, stream)
     if (is_selected(wait->selection, stream))
         least = fmin(
-            least, share_done(limit_of(wait->limits, index, field_text(stream, "name")), stream, elapsed_ns));
+            least, share_done(json_object_get(wait->limits, field_text(stream, "name")), stream, elapsed_ns));
     return least;
 }
 
@@ -127,7 +123,7 @@ static int watch_until_done(struct wait *wait, json_t **last)
     for (;;) {
         json_t *counters = NULL;
         uint64_t before = clock_monotonic_ns();
-        int code = session_all_pages(wait->session, "Counters", NULL, &counters);
+        int code = ask_counters(wait, &counters);
         if (code != EXIT_DONE)
             return code;
         bool ended =
@@ -170,22 +166,32 @@ static int stop_started(struct wait *wait)
     int code = session_call(wait->session, "Stop", json_copy((json_t *)wait->selection), NULL);
     json_t *counters = NULL;
     if (code == EXIT_DONE)
-        code = session_all_pages(wait->session, "Counters", NULL, &counters);
+        code = ask_counters(wait, &counters);
     if (code == EXIT_DONE)
         code = tell_result(wait, counters);
     json_decref(counters);
     return code == EXIT_DONE ? EXIT_FAILED : code; /* it did not do what was asked */
 }
 
+static int learn_limits(struct wait *wait)
+{
+    json_t *status = NULL, *row;
+    size_t index;
+    int code = session_all_pages(wait->session, "GetStatus", NULL, &status);
+    wait->limits = json_object();
+    FIELD_EACH(status, "streams", index, row)
+    json_object_set(wait->limits, field_text(row, "name"), row);
+    wait->from_ns = field_u64(json_object_get(status, "run"), "elapsed_ns");
+    json_decref(status);
+    return code;
+}
+
 int start_wait(struct session *session, const json_t *selection)
 {
     struct wait wait = {
         .session = session, .selection = selection, .draws = !session->json && isatty(STDOUT_FILENO)};
-    json_t *status = NULL, *last = NULL;
-    int code = EXIT_DONE;
-    if (wait.draws)
-        code = session_all_pages(session, "GetStatus", NULL, &status);
-    wait.limits = json_object_get(status, "streams");
+    json_t *last = NULL;
+    int code = wait.draws ? learn_limits(&wait) : EXIT_DONE;
     if (code == EXIT_DONE)
         code = watch_until_done(&wait, &last);
     if (session_interrupted())
@@ -195,7 +201,7 @@ int start_wait(struct session *session, const json_t *selection)
         code = tell_result(&wait, last);
     }
     json_decref(last);
-    json_decref(status);
+    json_decref(wait.limits);
     return code;
 }
 

@@ -85,6 +85,8 @@ static void act_all(struct top *top)
 static void act_order(struct top *top)
 {
     top->order = (top->order + 1) % ORDERS;
+    top->chosen[top->view][0] = '\0'; /* to see what comes first now */
+    top->cursor = 0;
     top_arrange(top);
 }
 

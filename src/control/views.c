@@ -203,6 +203,7 @@ json_t *view_stream_status(const struct stream_row *row, const struct plan *plan
     json_object_set_new(object, "multiplier", view_ratio(row->multiplier));
     json_object_set_new(object, "template", text(row->plan->spec->template_name));
     json_object_set_new(object, "size_mean", json_real((double)bytes / (double)frames + FCS_BYTES));
+    SET_NUMBERS(object, {"count", row->plan->count}, {"duration_ns", row->plan->duration_ns});
     return object;
 }
 
@@ -256,8 +257,9 @@ const char view_types[] =
     "    socket_memory: int),\n"
     "  path: string, warning: string,\n"
     "  receive: ?(received: int, overrun: int, foreign: int, pause: int, clock: string))\n\n"
+    "# count: frames it ends after, 0 for none; duration_ns: time it ends after.\n"
     "type StreamStatus (name: string, port: string, state: string, reason: string, requested: string,\n"
-    "  multiplier: string, template: string, size_mean: float)\n\n"
+    "  multiplier: string, template: string, size_mean: float, count: int, duration_ns: int)\n\n"
     "# Totals of each port at one time of the run.\n"
     "type HistoryPoint (elapsed_ns: int, ports: [](name: string, completed: int, missed: int))\n\n"
     "type Complaint (where: string, text: string)\n";

