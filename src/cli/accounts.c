@@ -44,9 +44,9 @@ void accounts_print_run(const json_t *run, FILE *to, bool colour)
     enum tone tone = tone_of_verdict(verdict);
     uint64_t id = field_u64(run, "id");
     if (id == 0) /* several machines' runs added up */
-        fprintf(to, "the runs %s", ended ? "ended after" : "are open since");
+        fprintf(to, "the runs %s", ended ? "ended after" : "are under way for");
     else
-        fprintf(to, "run %" PRIu64 " %s", id, ended ? "ended after" : "is open since");
+        fprintf(to, "run %" PRIu64 " %s", id, ended ? "ended after" : "is under way for");
     fprintf(to, " %s", units_format_time(field_u64(run, "elapsed_ns"), time, sizeof time));
     if (sentence != NULL)
         fprintf(to, ": %s%s%s", tone_on(tone, colour), sentence, tone_off(tone, colour));
@@ -105,7 +105,13 @@ static void add_device(struct table *table, const json_t *device)
         table_text(table, TONE_PLAIN, "");
 }
 
-static int print_ports(const json_t *counters, FILE *to, bool colour)
+/* Whether it belongs into a result: it was to send something, or failed to. */
+static bool took_part(const json_t *row)
+{
+    return field_u64(row, "scheduled") != 0 || strcmp(field_text(row, "state"), "failed") == 0;
+}
+
+static int print_ports(const json_t *counters, FILE *to, bool colour, enum accounts_rows rows)
 {
     static const struct column columns[] = {{"PORT", LEFT},         {"STATE", LEFT},    ACCOUNT_COLUMNS,
                                             {"UNACCOUNTED", RIGHT}, {"FOREIGN", RIGHT}, {"REASON", LEFT}};
@@ -114,6 +120,8 @@ static int print_ports(const json_t *counters, FILE *to, bool colour)
     const json_t *row, *run = json_object_get(counters, "run");
     FIELD_EACH(counters, "ports", index, row)
     {
+        if (rows == ACCOUNTS_RESULT && !took_part(row))
+            continue;
         table_text(table, TONE_PLAIN, field_text(row, "name"));
         table_text(table, tone_of_state(field_text(row, "state")), field_text(row, "state"));
         add_account(table, row, run);
@@ -125,17 +133,23 @@ static int print_ports(const json_t *counters, FILE *to, bool colour)
     return failed;
 }
 
-static int print_streams(const json_t *counters, FILE *to, bool colour, size_t most)
+static int print_streams(const json_t *counters, FILE *to, bool colour, enum accounts_rows rows, size_t most,
+                         size_t *more)
 {
     static const struct column columns[] = {
         {"STREAM", LEFT}, {"PORT", LEFT}, {"STATE", LEFT}, ACCOUNT_COLUMNS, {"REASON", LEFT}};
     struct table *table = table_new(columns, sizeof columns / sizeof *columns);
     size_t index;
     const json_t *row, *run = json_object_get(counters, "run");
+    *more = 0;
     FIELD_EACH(counters, "streams", index, row)
     {
-        if (most != 0 && index == most)
-            break;
+        if (rows == ACCOUNTS_RESULT && !took_part(row))
+            continue;
+        if (most != 0 && table_rows(table) == most) {
+            ++*more;
+            continue;
+        }
         table_text(table, TONE_PLAIN, field_text(row, "name"));
         table_text(table, TONE_PLAIN, field_text(row, "port"));
         table_text(table, tone_of_state(field_text(row, "state")), field_text(row, "state"));
@@ -202,21 +216,21 @@ static int print_received(const json_t *counters, FILE *to, bool colour, size_t 
     return failed;
 }
 
-int accounts_print(const json_t *counters, FILE *to, bool colour, size_t most)
+int accounts_print(const json_t *counters, FILE *to, bool colour, enum accounts_rows rows, size_t most)
 {
     const json_t *run = json_object_get(counters, "run");
     accounts_print_run(run, to, colour);
     if (run != NULL && !run_is(run, "none"))
         fputc('\n', to);
-    int failed = print_ports(counters, to, colour);
+    size_t more = 0;
+    int failed = print_ports(counters, to, colour, rows);
     if (failed == 0)
-        failed = print_streams(counters, to, colour, most);
+        failed = print_streams(counters, to, colour, rows, most, &more);
     if (failed == 0)
         failed = print_received(counters, to, colour, most);
     char count[32];
-    size_t streams = json_array_size(json_object_get(counters, "streams"));
-    if (most != 0 && streams > most)
-        fprintf(to, "and %s more streams\n", units_format_count(streams - most, count, sizeof count));
+    if (more != 0)
+        fprintf(to, "and %s more streams\n", units_format_count(more, count, sizeof count));
     return failed;
 }
 

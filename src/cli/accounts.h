@@ -8,8 +8,10 @@
 
 /* "run 3 ended after 10.0 s: passed", and each reason on a line of its own. Nothing when there is no run. */
 void accounts_print_run(const json_t *run, FILE *to, bool colour);
-/* The whole object. Streams past `most` are only counted (0: all). */
-int accounts_print(const json_t *counters, FILE *to, bool colour, size_t most);
+/* The whole object. A result is shorter: without ports and streams that had no part in the run. Streams past
+ * `most` are only counted (0: all). */
+enum accounts_rows { ACCOUNTS_ALL, ACCOUNTS_RESULT };
+int accounts_print(const json_t *counters, FILE *to, bool colour, enum accounts_rows rows, size_t most);
 /* EXIT_DONE, EXIT_UNMET or EXIT_NOT_VALID. */
 int accounts_exit(const json_t *run);
 

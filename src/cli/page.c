@@ -19,7 +19,7 @@ static const char style[] =
     "@media(prefers-color-scheme:dark){:root{--ink:#e6e8eb;--soft:#9aa3ad;--line:#333a42;--back:#14171a;"
     "--card:#1d2125;--good:#4ac26b;--bad:#ff7b72;--k0:#6ea8fe;--k1:#f0a84b;--k2:#3fcf9b;--k3:#ff7b72;"
     "--k4:#b794f6;--k5:#4fd1e5;--k6:#f472b6;--k7:#a3d65c}}\n"
-    "*{box-sizing:border-box}body{margin:0 auto;max-width:1100px;padding:24px 20px 60px;color:var(--ink);"
+    "*{box-sizing:border-box}body{margin:0 auto;max-width:1320px;padding:24px 20px 60px;color:var(--ink);"
     "background:var(--back);font:15px/1.5 system-ui,sans-serif}\n"
     "header{border-left:6px solid var(--soft);padding:4px 18px;margin-bottom:24px}\n"
     "header.passed{border-color:var(--good)}header.unmet,header.invalid{border-color:var(--bad)}\n"

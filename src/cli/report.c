@@ -71,7 +71,7 @@ static int print_total(const json_t *result, FILE *to, bool colour)
 
 static int print_text(const json_t *result, FILE *to, bool colour)
 {
-    int failed = accounts_print(result, to, colour, 0);
+    int failed = accounts_print(result, to, colour, ACCOUNTS_RESULT, 0);
     if (failed == 0 && json_object_get(result, "machines") != NULL)
         failed = print_total(result, to, colour);
     return failed;

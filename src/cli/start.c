@@ -152,7 +152,7 @@ static int tell_result(struct wait *wait, json_t *counters)
         return code;
     const json_t *told = result == NULL ? counters : result;
     if (!session_prints_json(wait->session, told))
-        accounts_print(told, stdout, wait->session->colour, RESULT_STREAMS);
+        accounts_print(told, stdout, wait->session->colour, ACCOUNTS_RESULT, RESULT_STREAMS);
     code = accounts_exit(json_object_get(told, "run"));
     json_decref(result);
     return code;

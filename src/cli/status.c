@@ -22,9 +22,10 @@ static void print_head(const struct session *session, const json_t *status)
     const json_t *configuration = json_object_get(status, "configuration");
     const json_t *lease = json_object_get(status, "lease"), *warning;
     char text[400], time[32];
-    printf("volleyd %s, %s (%" PRIu64 " streams)\n", field_text(status, "version"),
-           output_clean(field_text(configuration, "source"), text, sizeof text),
-           field_u64(configuration, "streams"));
+    uint64_t streams = field_u64(configuration, "streams");
+    printf("volleyd %s, %s (%" PRIu64 " %s)\n", field_text(status, "version"),
+           output_clean(field_text(configuration, "source"), text, sizeof text), streams,
+           streams == 1 ? "stream" : "streams");
     if (json_is_object(lease))
         printf("held by %s for another %s\n", output_clean(field_text(lease, "holder"), text, sizeof text),
                units_format_time(field_u64(lease, "remaining_ms") * 1000000, time, sizeof time));
@@ -43,7 +44,8 @@ static void add_link(struct table *table, const json_t *port)
         table_si(table, speed, "bit/s");
     else
         table_text(table, TONE_PLAIN, "");
-    table_text(table, TONE_PLAIN, field_text(port, "mac"));
+    bool known = strcmp(field_text(port, "mac"), "00:00:00:00:00:00") != 0;
+    table_text(table, TONE_PLAIN, known ? field_text(port, "mac") : "");
 }
 
 /* A port in one line; its ring and paths only where ports were asked for by name. */
@@ -185,7 +187,8 @@ int counters_run(struct session *session, const struct invocation *with)
     if (!session_prints_json(session, counters)) {
         if (run_is(json_object_get(counters, "run"), "none"))
             puts("nothing was started yet");
-        code = accounts_print(counters, stdout, session->colour, 0) == 0 ? EXIT_DONE : EXIT_FAILED;
+        code =
+            accounts_print(counters, stdout, session->colour, ACCOUNTS_ALL, 0) == 0 ? EXIT_DONE : EXIT_FAILED;
     }
     json_decref(counters);
     return code;

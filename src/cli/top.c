@@ -260,7 +260,7 @@ static int run_plain(struct top *top, uint64_t interval_ms, uint64_t updates)
 {
     for (uint64_t update = 1;; update++) {
         if (!session_prints_json(top->session, top->counters) &&
-            accounts_print(top->counters, stdout, false, PLAIN_STREAMS) != 0)
+            accounts_print(top->counters, stdout, false, ACCOUNTS_ALL, PLAIN_STREAMS) != 0)
             return EXIT_FAILED;
         if (fflush(stdout) != 0)
             return EXIT_FAILED;

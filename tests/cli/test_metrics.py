@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """metrics: judged by promtool and by Prometheus' own Python parsers; the text file is replaced in one step."""
+import json
 import os
 import shutil
+import socket
 import subprocess
 import threading
+import time
+import urllib.request
 
 import pytest
 
@@ -78,3 +82,51 @@ def test_textfile_that_cannot_be_written_leaves_the_old_one(ctl, fake, tmp_path)
     (tmp_path / "folder.prom").mkdir()
     assert ctl("metrics", "--textfile", tmp_path / "folder.prom").code == 1
     assert sorted(name for name in os.listdir(tmp_path) if "prom" in name) == ["folder.prom"]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def answer_of(url, holds):
+    """What the URL gives once it holds."""
+    deadline, text = time.monotonic() + LIMIT, ""
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url, timeout=LIMIT) as reply:
+                text = reply.read().decode()
+            if holds(text):
+                return text
+        except OSError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"{url}: {text}")
+
+
+def test_prometheus_scrapes_it_through_node_exporter(ctl, fake, tmp_path):
+    for program in ("prometheus", "prometheus-node-exporter"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
+    (tmp_path / "text").mkdir()
+    assert ctl("metrics", "--textfile", tmp_path / "text" / "volleyd.prom").code == 0
+    exporter, server = free_port(), free_port()
+    (tmp_path / "prometheus.yml").write_text(
+        "scrape_configs:\n- job_name: volleyd\n  scrape_interval: 200ms\n  scrape_timeout: 200ms\n"
+        f"  static_configs:\n  - targets: ['127.0.0.1:{exporter}']\n")
+    programs = [
+        ["prometheus-node-exporter", "--collector.disable-defaults", "--collector.textfile",
+         f"--collector.textfile.directory={tmp_path}/text", f"--web.listen-address=127.0.0.1:{exporter}"],
+        ["prometheus", f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data",
+         f"--web.listen-address=127.0.0.1:{server}"]]
+    children = [subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for words in programs]
+    try:
+        text = answer_of(f"http://127.0.0.1:{server}/api/v1/query?query=volleyd_port_completed_frames_total",
+                         lambda told: "veth0" in told)
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+    results = json.loads(text)["data"]["result"]
+    assert {row["metric"]["port"]: row["value"][1] for row in results} == {"east": "500000", "west": "0"}

@@ -297,7 +297,7 @@ def test_waiting_for_a_port_ignores_the_streams_of_others(ctl, fake):
     busy["streams"][0].update(state="running", port="west")
     fake.answers["Counters"] = busy
     done = ctl("start", "--wait", "--port", "east")
-    assert done.code == 0 and "is open" in done.out and fake.asked("Report") == []
+    assert done.code == 0 and "is under way" in done.out and fake.asked("Report") == []
 
 
 def test_watch_ends_when_nobody_reads(fake, environment):
@@ -322,6 +322,21 @@ def test_every_command_has_help_with_examples(ctl):
         done = ctl(verb, "--help")
         assert done.code == 0 and "Examples:\n  volleyctl " + verb in done.out
         assert max(map(len, done.out.splitlines())) <= 120
+
+
+def test_progress_on_a_terminal_says_what_is_left(fake, environment):
+    pexpect = pytest.importorskip("pexpect")
+    status, busy = daemon.status(), daemon.counters()
+    status["run"].update(state="open", elapsed_ns=0)
+    status["streams"][0].update(count=1000000, duration_ns=0)
+    busy["run"].update(state="open", verdict="none", elapsed_ns=5 * 10**9)
+    busy["streams"][0].update(state="running", achieved=daemon.rates(50000), completed=250000)
+    fake.answers["GetStatus"] = lambda p: daemon.page(status, p)
+    fake.answers["Counters"] = [lambda p: daemon.page(busy, p), lambda p: daemon.page(daemon.counters(), p)]
+    child = pexpect.spawn(str(VOLLEYCTL), ["start", "--wait", "voice"], env=environment, timeout=LIMIT)
+    text = child.read().decode()
+    assert "[######" in text and " 25 %" in text and "250,000 frames, 50.0 kpps, 15.000 s left" in text
+    assert "run 3 ended" in text and text.count("\r") > 2
 
 
 @pytest.mark.parametrize("extra, coloured", [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
