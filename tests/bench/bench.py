@@ -71,9 +71,11 @@ class Namespace:
 
 
 def cpu_seconds(pid):
+    """Of a process and its children (trafgen sends from one)."""
     with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
         fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
+        return (int(fields[11]) + int(fields[12])) / TICKS + sum(cpu_seconds(child) for child in children.read().split())
 
 
 def slice_of(namespace, pid, seconds):
@@ -117,13 +119,13 @@ class Volleyd:
         self.socket = os.path.join(directory, name.replace(" ", "-") + ".sock")
         self.file = os.path.join(directory, name.replace(" ", "-") + ".conf")
         with open(self.file, "w", encoding="ascii") as out:
-            out.write(f'control = {{ socket = "{self.socket}"; status_socket = ""; }};\n' + config)
+            out.write(f'control = {{ socket = "{self.socket}"; status_socket = "{self.socket}.status"; }};\n' + config)
         self.log = open(os.path.join(directory, "log"), "a", encoding="utf-8")
         self.process = namespace.popen([os.path.join(build, "volleyd"), "-c", self.file], stdout=self.log, stderr=self.log)
         deadline = time.monotonic() + 10
         while not os.path.exists(self.socket):
             if time.monotonic() > deadline or self.process.poll() is not None:
-                raise RuntimeError(f"volleyd did not start; see {self.log.name}")
+                raise RuntimeError("volleyd did not start: " + open(self.log.name, encoding="utf-8").read())
             time.sleep(0.02)
 
     def call(self, method, **parameters):
@@ -156,7 +158,7 @@ class Volleyd:
 
 
 TEMPLATE = """safety = {{ allow = [ "gen0" ]; max_duration = "1h"; }};
-ports = ( {{ name = "east"; interface = "gen0"; queues = {queues}; {port} }} );
+ports = ( {{ name = "east"; interface = "gen0"; speed = "10Gbit"; queues = {queues}; {port} }} );
 templates = {{ t = ( {{ ethernet = {{ dst = "02:00:00:00:00:02"; }}; }}, {{ ipv4 = {{ src = "198.18.0.1"; dst = "198.19.0.1"; }}; }},
   {{ udp = {{ src = 9; dst = 9; }}; }} ); }};
 streams = ( {{ name = "s"; port = "east"; template = "t"; size = {size}; rate = "max"; duration = "30min"; {extra} }} );
