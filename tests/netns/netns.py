@@ -66,12 +66,27 @@ class Inside:
         self.home.close()
 
 
+def die_with_parent():
+    """In a child before exec: SIGKILL when the thread that made it ends, so that nothing outlives a runner that was killed."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def sweep():
+    """Removes the namespaces of runners that were killed."""
+    for name in os.listdir("/run/netns") if os.path.isdir("/run/netns") else []:
+        match = re.fullmatch(r"vt(\d+)-\d+", name)
+        if match and not os.path.exists(f"/proc/{match[1]}"):
+            run(f"ip netns del {name}", check=False)
+
+
 class Space:
     """One network namespace."""
 
     count = 0
 
     def __init__(self):
+        if Space.count == 0:
+            sweep()
         Space.count += 1
         self.name = f"vt{os.getpid()}-{Space.count}"
         run(f"ip netns add {self.name}")
@@ -146,7 +161,7 @@ class Daemon:
         environment = dict(os.environ, **(self.environment or {}))
         environment.setdefault("ASAN_OPTIONS", "detect_leaks=1")
         command = [os.path.join(BUILD, "volleyd"), "-c", self.file] + self.options
-        self.process = self.space.popen(command, stdout=log, stderr=log, env=environment)
+        self.process = self.space.popen(command, stdout=log, stderr=log, env=environment, preexec_fn=die_with_parent)
         log.close()
         wait_until(self.answers, 10, "the daemon's answer")
 
