@@ -85,7 +85,7 @@ static int tell(const struct session *session, enum exit_code code, const char *
 {
     if (session->story != NULL) {
         snprintf(session->story, session->story_size, "%s", text);
-        return code;
+        return (int)code;
     }
     if (!session->json) {
         fprintf(stderr, "volleyctl: %s\n", text);
