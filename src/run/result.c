@@ -329,6 +329,8 @@ static void judge(const struct volley *volley, struct frozen *frozen)
 static void keep_receive(struct frozen *frozen, struct stream_row *row, size_t *used)
 {
     struct receive_row *kept = &frozen->receive[*used];
+    if (row->receive_count == 0)
+        return; /* and no place to copy from */
     memcpy(kept, row->receive, row->receive_count * sizeof *kept);
     row->receive = kept;
     *used += row->receive_count;
