@@ -215,6 +215,10 @@ static void assert_closed(int fd)
 
 /* ---- the tests ---- */
 
+/* With the NUL that ends it; or without, so that what is wrong must be seen before the end. */
+#define WHOLE(text) text, sizeof text
+#define BEGUN(text) text, sizeof text - 1
+
 static const struct {
     const char *request, *answer;
 } dialogues[] = {
@@ -326,10 +330,6 @@ static void a_client_that_sends_no_more_still_gets_its_answers(void **state)
     assert_int_equal(server_connections(server), 0);
     close(fd);
 }
-
-/* With the NUL that ends it; or without, so that what is wrong must be seen before the end. */
-#define WHOLE(text) text, sizeof text
-#define BEGUN(text) text, sizeof text - 1
 
 static const struct {
     const char *bytes;
@@ -501,7 +501,7 @@ static void a_vanished_client_is_noticed_and_its_late_answer_goes_nowhere(void *
 {
     (void)state;
     int fd = join_as(ROLE_READ);
-    say(fd, "{\"method\":\"toy.Stream\",\"more\":true}", 37);
+    say(fd, WHOLE("{\"method\":\"toy.Stream\",\"more\":true}"));
     while (pending == NULL)
         ev_run(loop, EVRUN_ONCE);
     close(fd);
@@ -509,7 +509,7 @@ static void a_vanished_client_is_noticed_and_its_late_answer_goes_nowhere(void *
         ev_run(loop, EVRUN_ONCE);
     assert_int_equal(gone, 1);
     fd = join_as(ROLE_READ);
-    say(fd, "{\"method\":\"toy.Later\"}", 23);
+    say(fd, WHOLE("{\"method\":\"toy.Later\"}"));
     while (pending == NULL)
         ev_run(loop, EVRUN_ONCE);
     close(fd);
