@@ -134,7 +134,6 @@ void describe_roff(FILE *to)
         roff_text(row->detail, to);
         fputc('\n', to);
         roff_options(row->options, to);
-        fputs(".PP\n", to);
         roff_examples(row->examples, to);
     }
 }
