@@ -116,12 +116,18 @@ def test_start_stop_and_the_run(client, interface):
 
 
 def test_pause_and_resume(client):
+    def queued():
+        return client.call("Counters", streams=["voice"])["streams"][0]["queued"]
+
     client.call("Start", streams=["voice"])
+    wait_until(lambda: queued() > 0, "frames")
     client.call("Pause", streams=["voice"])
-    wait_until(lambda: states(client)["voice"] == "paused", "the pause")
-    paused = wait_until(lambda: (lambda a, b: a if a == b else None)(*(client.call("Counters", streams=["voice"])["streams"][0]["queued"] for _ in "ab")), "quiet")
+    wait_until(lambda: states(client)["voice"] == "paused" and queued() == queued(), "quiet")
+    paused = queued()
+    time.sleep(0.05)  # 50 frames' time
+    assert queued() == paused
     client.call("Resume", streams=["voice"])
-    wait_until(lambda: client.call("Counters", streams=["voice"])["streams"][0]["completed"] > paused, "frames after the pause")
+    wait_until(lambda: queued() > paused, "frames after the pause")
 
 
 def test_rate_and_multiplier(client):
