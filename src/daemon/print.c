@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "daemon/daemon.h"
 #include "plan/dryrun.h"
 
@@ -80,10 +81,20 @@ static void print_conf(FILE *out)
     packet_print_roff(out);
 }
 
+/* Rows for tbl(1). */
+static void print_events(FILE *out)
+{
+    for (enum log_event event = EVENT_NONE + 1; event < EVENT_COUNT; event++)
+        fprintf(out, "%s\t%s\n", log_event_name(event), log_event_id(event));
+}
+
 static const struct {
     const char *name;
     void (*print)(FILE *out);
-} manuals[] = {{"control", print_control}, {"conf", print_conf}, {"options", options_print_roff}};
+} manuals[] = {{"control", print_control},
+               {"conf", print_conf},
+               {"options", options_print_roff},
+               {"events", print_events}};
 
 int print_manual(const struct options *options)
 {
@@ -93,6 +104,6 @@ int print_manual(const struct options *options)
         manuals[i].print(stdout);
         return EXIT_SUCCESS;
     }
-    fprintf(stderr, "volleyd: there is no manual `%s`: control, conf or options\n", options->subject);
+    fprintf(stderr, "volleyd: there is no manual `%s`: control, conf, options or events\n", options->subject);
     return EXIT_CONFIGURATION;
 }

@@ -84,18 +84,45 @@ int privilege_find_group(const char *group, gid_t *out, struct err *err)
     return 0;
 }
 
-/* The sets we end with: what we need and have. Ambient too, where it was given so: it must not outgrow the
- * rest. */
+static const unsigned kept[] = {CAP_NET_RAW, CAP_NET_ADMIN};
+enum { KEPT = sizeof kept / sizeof *kept };
+
+/* Whether there is anything to give up. Under the systemd unit there is not: it does not let us call
+ * capset(). */
+static bool has_more_than_kept(void)
+{
+    for (unsigned capability = 0; capability <= CAP_LAST_CAP; capability++) {
+        bool keep = false;
+        for (size_t i = 0; i < KEPT; i++)
+            keep |= kept[i] == capability;
+        if (!keep && capng_have_capability(CAPNG_PERMITTED, capability) != 0)
+            return true;
+    }
+    return false;
+}
+
+/* The sets we end with: what we need and have. Nothing that a program started by us would inherit. */
 static void choose_capabilities(void)
 {
-    static const unsigned kept[] = {CAP_NET_RAW, CAP_NET_ADMIN};
-    bool have[sizeof kept / sizeof *kept];
-    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+    bool have[KEPT];
+    for (size_t i = 0; i < KEPT; i++)
         have[i] = capng_have_capability(CAPNG_EFFECTIVE, kept[i]) != 0;
     capng_clear(CAPNG_SELECT_ALL);
-    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+    for (size_t i = 0; i < KEPT; i++)
         if (have[i])
             capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, kept[i]);
+}
+
+static int give_up(const struct account *account, bool change)
+{
+    /* Only who may set capabilities can clear the bounding set. */
+    bool may_bound = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP) != 0;
+    if (!change && !has_more_than_kept())
+        return 0;
+    choose_capabilities();
+    return change ? capng_change_id((int)account->uid, (int)account->gid,
+                                    CAPNG_INIT_SUPP_GRP | (may_bound ? CAPNG_CLEAR_BOUNDING : 0))
+                  : capng_apply(may_bound ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
 }
 
 int privilege_drop(const struct account *account, struct err *err)
@@ -103,18 +130,14 @@ int privilege_drop(const struct account *account, struct err *err)
     if (capng_get_caps_process() < 0)
         return err_set(err, -EIO, "cannot read our capabilities");
     bool change = account->change && account->uid != getuid();
-    /* Only who may set capabilities can clear the bounding set. */
-    bool may_bound = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP) != 0;
     if (change && capng_have_capability(CAPNG_EFFECTIVE, CAP_SETUID) == 0)
         return err_set(err, -EPERM, "cannot become user `%s`: start as root, or without --user",
                        account->name);
-    choose_capabilities();
-    int r = change ? capng_change_id((int)account->uid, (int)account->gid,
-                                     CAPNG_INIT_SUPP_GRP | (may_bound ? CAPNG_CLEAR_BOUNDING : 0))
-                   : capng_apply(may_bound ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS);
+    int r = give_up(account, change);
     if (r != 0)
         return err_set(err, -EPERM, "cannot drop privileges%s%s (libcap-ng: %d)", change ? " to user " : "",
                        account->name, r);
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return err_set(err, -errno, "no_new_privs: %s", strerror(errno));
     return 0;
