@@ -4,9 +4,13 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 
+BUILD = os.path.abspath(os.environ.get("VOLLEYD_BUILD", "build"))
+NOT_DISTRIBUTED = {".ci/run", ".gitignore"}
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 ORDER = ["base", "config", "packet", "pace", "engine", "analysis", "plan", "run", "control", "daemon", "cli"]
 CLI_MAY = {"base", "config", "cli"}
@@ -102,6 +106,88 @@ def headers_stand_alone(sources):
             yield f"{path} does not compile alone: {done.stderr.splitlines()[0]}"
 
 
+def table_names(path, table, row):
+    """The first column of a table of C, by the pattern of its rows."""
+    return re.findall(row, re.search(rf"{table}\[\] = \{{\n(.*?)^\}};", text_of(path), re.M | re.S)[1], re.M)
+
+
+def page(name):
+    """A manual page as it was made, roff's escapes taken out."""
+    with open(os.path.join(BUILD, "man", name), encoding="utf-8") as text:
+        return text.read().replace("\\-", "-").replace("\\&", "")
+
+
+def undocumented_keys():
+    text = page("volleyd.conf.5")
+    for table in re.findall(r"struct key (\w+)_keys\[\] = ", text_of("src/config/schema.c")):
+        part = re.search(rf"^\.SS (?:\w+\.)?{table}\n(.*?)(?=^\.S[SH] |\Z)", text, re.M | re.S)
+        described = re.findall(r"^\.B (\w+)$", part[1], re.M) if part else []
+        for key in table_names("src/config/schema.c", f"{table}_keys", r'^    \{"(\w+)", '):
+            if key not in described:
+                yield f"volleyd.conf.5 does not have {table}.{key}"
+
+
+def undocumented_protocols():
+    text = page("volleyd.conf.5")
+    for path in (f for f in files() if re.match(r"src/packet/proto_\w+\.c$", f)):
+        for name in re.findall(r'^    \.name = "(\w+)"', text_of(path), re.M):
+            if f"\n.SS {name}\n" not in text:
+                yield f"volleyd.conf.5 does not have the protocol {name}"
+
+
+def undocumented_methods():
+    text = page("volleyd-control.7")
+    names = table_names("src/control/methods.c", "struct method methods", r'^    \{\.name = "(\w+)"')
+    errors = table_names("src/control/methods.c", "struct interface_error errors", r'^    \{"(\w+)", ')
+    for name in names + [f"io.volleyd.{error}" for error in errors]:
+        if not re.search(rf"^\.(SS|B|BR) \W*{re.escape(name)}\b", text, re.M):
+            yield f"volleyd-control.7 does not have {name}"
+
+
+def undocumented_commands():
+    text = page("volleyctl.1")
+    for verb in table_names("src/cli/commands.c", "struct command commands", r'^    \{"([a-z]+)", "[^"]*", "'):
+        if not re.search(rf'^\.SS "?{verb}\b', text, re.M):
+            yield f"volleyctl.1 does not have {verb}"
+
+
+def pages_of_manual():
+    return sorted(os.listdir(os.path.join(BUILD, "man")))
+
+
+def faulty_pages():
+    """What mandoc and groff find wrong with the pages."""
+    for name in pages_of_manual():
+        path = os.path.join(BUILD, "man", name)
+        for command in (["mandoc", "-T", "lint", "-W", "warning", path], ["groff", "-ww", "-Kutf8", "-t", "-man", "-Tutf8", "-z", path]):
+            if shutil.which(command[0]):
+                done = subprocess.run(command, capture_output=True, text=True, check=False)
+                yield from (done.stdout + done.stderr).splitlines()
+
+
+def unlisted_in_makefile(tracked):
+    makefile = text_of("Makefile.am")
+    for path in tracked:
+        unit = re.match(r"(tests/unit/test_\w+)\.c$", path)
+        if unit and not re.search(rf"^UNIT_TESTS \+= {unit[1]}$", makefile, re.M):
+            yield f"{path} is not in UNIT_TESTS"
+        if path.startswith("etc/examples/") and not re.search(rf"^\t{re.escape(path)}( \\)?$", makefile, re.M):
+            yield f"{path} is not in EXAMPLES"
+
+
+def undistributed(tracked):
+    """What `make dist` would leave out."""
+    with tempfile.TemporaryDirectory(prefix="volleyd-dist-") as directory:
+        folder = os.path.join(directory, "volleyd")
+        subprocess.run(["make", "-C", BUILD, "distdir", f"distdir={folder}"], capture_output=True, check=True)
+        for path in tracked:
+            if path not in NOT_DISTRIBUTED and not os.path.exists(os.path.join(folder, path)):
+                yield f"{path} is not distributed"
+
+
+OF_THE_BUILD = {undocumented_keys, undocumented_protocols, undocumented_methods, undocumented_commands, faulty_pages, undistributed}
+
+
 def main():
     tracked = files()
     sources = [f for f in tracked if f.startswith("src/") and f.endswith((".c", ".h"))]
@@ -111,10 +197,20 @@ def main():
              ("nothing is marked unfinished", unfinished, sources),
              ("no function is over 100 lines", long_functions, sources),
              ("headers compile alone", headers_stand_alone, sources),
-             ("no path of some machine", machine_paths, tracked)]
+             ("no path of some machine", machine_paths, tracked),
+             ("tests and examples are in Makefile.am", unlisted_in_makefile, tracked),
+             ("every key is in its manual page", undocumented_keys, None),
+             ("every protocol is in its manual page", undocumented_protocols, None),
+             ("every method and error is in its manual page", undocumented_methods, None),
+             ("every command is in its manual page", undocumented_commands, None),
+             ("manual pages are well-formed", faulty_pages, None),
+             ("what is tracked is distributed", undistributed, tracked)]
     failed = False
     for number, (name, rule, over) in enumerate(rules, 1):
-        problems = list(rule(over))
+        if rule in OF_THE_BUILD and not os.path.exists(os.path.join(BUILD, "Makefile")):
+            print(f"ok {number} - {name} # SKIP nothing is built in {BUILD}")
+            continue
+        problems = list(rule() if over is None else rule(over))
         failed |= bool(problems)
         print(f"{'not ok' if problems else 'ok'} {number} - {name}")
         for problem in problems:
