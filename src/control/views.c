@@ -91,6 +91,22 @@ static json_t *begin_port(const struct port_row *row)
                      port_state_names[row->state], "reason", text(row->reason));
 }
 
+/* Only the buckets that hold something. */
+static json_t *view_gaps(const struct port_row *row)
+{
+    json_t *array = json_array();
+    for (uint32_t i = 0; i < GAP_BUCKETS; i++) {
+        json_t *bucket;
+        if (row->gaps[i] == 0)
+            continue;
+        bucket = json_object();
+        SET_NUMBERS(bucket, {"from_ns", gap_bucket_from_ns(i)}, {"to_ns", gap_bucket_from_ns(i + 1)},
+                    {"count", row->gaps[i]});
+        json_array_append_new(array, bucket);
+    }
+    return array;
+}
+
 json_t *view_port_counters(const struct port_row *row)
 {
     json_t *object = begin_port(row), *queues = json_array();
@@ -102,6 +118,7 @@ json_t *view_port_counters(const struct port_row *row)
     json_object_set_new(object, "average", view_rates(&row->average));
     json_object_set_new(object, "queues", queues);
     json_object_set_new(object, "device", view_device(&row->device));
+    json_object_set_new(object, "gaps", view_gaps(row));
     return object;
 }
 
@@ -240,7 +257,9 @@ const char view_types[] =
     "type PortCounters (name: string, interface: string, engine: string, state: string, reason: "
     "string,\n" COUNTS ",\n"
     "  kicks: int, waits: int, wakeups: int, achieved: Rates, average: Rates,\n"
-    "  queues: []QueueCounters, device: Device)\n\n"
+    "  queues: []QueueCounters, device: Device, gaps: []Gaps)\n\n"
+    "# How many gaps between frames that arrived here were from from_ns to below to_ns long.\n"
+    "type Gaps (from_ns: int, to_ns: int, count: int)\n\n"
     "type Latency (clock: string, min_ns: int, mean_ns: int, p50_ns: int, p90_ns: int, p99_ns: int,\n"
     "  p999_ns: int, p9999_ns: int, p99999_ns: int, max_ns: int, jitter_ns: int,\n"
     "  delay_variation_ns: int)\n\n"

@@ -464,6 +464,8 @@ void receive_port_row(struct volley *volley, uint32_t port, struct port_row *out
         out->foreign_received += totals->foreign;
         out->pause_received += totals->pause;
         out->overrun += totals->overrun;
+        for (uint32_t i = 0; i < GAP_BUCKETS; i++)
+            out->gaps[i] += totals->gaps[i];
     }
     snprintf(out->receive_clock, sizeof out->receive_clock, "%s", receiver_clock(one->listeners[0].receiver));
 }

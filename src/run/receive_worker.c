@@ -52,6 +52,7 @@ struct receive_worker {
     struct stream_record *records; /* owned */
     uint32_t nonce;
     struct receive_totals totals;
+    uint64_t last_ns;       /* when our last frame arrived; 0: none yet */
     uint64_t drops_before;  /* of the receiver, at begin */
     struct letter *waiting; /* snapshots and what was posted behind them, oldest first */
     uint32_t rows_made;     /* of the first one */
@@ -103,6 +104,14 @@ static void take_ours(struct stream_record *record, const struct received *frame
         latency_take(&record->latency, latency_between(signature->time_16ns, frame->time_ns));
 }
 
+/* Between consecutive frames of ours, whatever their streams; a clock that was set back tells no gap. */
+static void take_gap(struct receive_worker *worker, uint64_t time_ns)
+{
+    if (worker->last_ns != 0 && time_ns >= worker->last_ns)
+        worker->totals.gaps[gap_bucket(time_ns - worker->last_ns)]++;
+    worker->last_ns = time_ns;
+}
+
 static void take(void *context, const struct received *frame)
 {
     struct receive_worker *worker = context;
@@ -119,6 +128,7 @@ static void take(void *context, const struct received *frame)
         return;
     }
     worker->totals.ours++;
+    take_gap(worker, frame->time_ns);
     take_ours(&worker->records[signature.stream - 1], frame, &signature);
 }
 
@@ -157,6 +167,7 @@ static void forget(struct receive_worker *worker, uint32_t nonce)
         }
     worker->nonce = nonce;
     worker->totals = (struct receive_totals){0};
+    worker->last_ns = 0;
     worker->drops_before = drops_of(worker);
 }
 

@@ -14,6 +14,7 @@
 
 #include <ev.h>
 
+#include "analysis/gaps.h"
 #include "analysis/requirement.h"
 #include "engine/receiver.h"
 #include "run/mailbox.h"
@@ -21,6 +22,7 @@
 struct receive_totals {                               /* since begin */
     uint64_t frames, ours, foreign, pause, truncated; /* ours: signatures of this run */
     uint64_t overrun;                                 /* frames that the ring had no room for */
+    uint64_t gaps[GAP_BUCKETS];
 };
 
 struct receive_post { /* the worker's own */

@@ -7,6 +7,7 @@
 
 #include <ev.h>
 
+#include "analysis/gaps.h"
 #include "analysis/verdict.h"
 #include "plan/plan.h"
 #include "run/counters.h"
@@ -68,6 +69,7 @@ struct port_row {
     bool receiving;
     uint64_t received, overrun, foreign_received, pause_received;
     char receive_clock[40];
+    uint64_t gaps[GAP_BUCKETS]; /* between consecutive frames of ours that arrived (analysis/gaps.h) */
 };
 
 struct stream_row {

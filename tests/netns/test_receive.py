@@ -54,6 +54,15 @@ HOME = f'''home = ( {{ ethernet = {{ src = "{netns.WEST_MAC}"; dst = "{netns.EAS
 BACK = '{ name = "back"; port = "west"; template = "home"; size = 200; rate = "10kpps"; count = 3000; expect = [ "east" ]; }'
 
 
+def test_gaps_are_counted_where_they_arrive(net):
+    """Trains of 10 frames every 20 ms: nine short gaps to each long one, but for the first train."""
+    daemon, *_ = bridged(net, stream(200, more="burst = { frames = 10; gap = \"20ms\"; };").replace('rate = "20kpps"; ', ""))
+    west = next(port for port in daemon.run_to_end()["ports"] if port["name"] == "west")
+    assert sum(gap["count"] for gap in west["gaps"]) == 199
+    assert all(gap["from_ns"] < gap["to_ns"] for gap in west["gaps"])
+    assert sum(gap["count"] for gap in west["gaps"] if gap["from_ns"] > 8e6) in range(15, 20)
+
+
 def test_both_directions_at_once(net):
     tester, _ = net.switched()
     daemon = net.daemon(tester, netns.config(stream(5000) + "," + BACK, ports=PORTS, templates=HOME))
