@@ -433,7 +433,7 @@ static int start_worker(struct port *port, uint32_t i, struct err *err)
 {
     const struct port_spec *spec = port->planned->spec;
     char name[16];
-    snprintf(name, sizeof name, "%.11s/%u", spec->name, i);
+    snprintf(name, sizeof name, "%.11s/%u", spec->name, i % QUEUES_MAX);
     struct worker_wishes wishes = {.name = name,
                                    .cpu = spec->cpus[i],
                                    .pacing = spec->pacing,
