@@ -78,7 +78,11 @@ int plan_check_port(const struct plan *plan, uint32_t port, uint64_t link_bit, s
 /* A rate for one stream in force at run time; checked against safety.max_rate together with the others of its
  * port. */
 int plan_resolve_rate(const struct rate *rate, uint64_t link_bit, struct pace_rate *out, struct err *err);
-/* L1 bits a second that a rate comes to for this stream (frames of mean size). UINT64_MAX for max. */
-uint64_t plan_rate_bit(const struct plan_stream *stream, const struct pace_rate *rate);
+/* What a rate comes to in another unit for this stream (frames of mean size), rounded down. UINT64_MAX for
+ * max. */
+uint64_t plan_rate_in(const struct plan_stream *stream, const struct pace_rate *rate, enum pace_unit unit);
+/* The most that a stream asks for by its plan, likewise: of ramps and stairs the highest rate, of max what
+ * safety.max_rate leaves it. */
+uint64_t plan_peak_in(const struct plan *plan, uint32_t index, uint64_t link_bit, enum pace_unit unit);
 
 #endif

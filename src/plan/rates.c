@@ -34,8 +34,7 @@ static uint64_t whole_part(struct ratio ratio)
     return ratio.den == 0 ? 0 : ratio.num / ratio.den;
 }
 
-/* A rate in another unit, rounded down; MAXIMUM for max. */
-static uint64_t rate_in(const struct plan_stream *stream, const struct pace_rate *rate, enum pace_unit unit)
+uint64_t plan_rate_in(const struct plan_stream *stream, const struct pace_rate *rate, enum pace_unit unit)
 {
     if (rate->unit == PACE_MAX)
         return MAXIMUM;
@@ -44,9 +43,9 @@ static uint64_t rate_in(const struct plan_stream *stream, const struct pace_rate
     return whole_part(ratio_times(rate->per_second, per_frame));
 }
 
-uint64_t plan_rate_bit(const struct plan_stream *stream, const struct pace_rate *rate)
+static uint64_t rate_bit(const struct plan_stream *stream, const struct pace_rate *rate)
 {
-    return rate_in(stream, rate, PACE_BITS_L1);
+    return plan_rate_in(stream, rate, PACE_BITS_L1);
 }
 
 int plan_resolve_rate(const struct rate *rate, uint64_t link_bit, struct pace_rate *out, struct err *err)
@@ -92,7 +91,7 @@ static uint64_t rate_bit_of(const struct plan_stream *stream, const struct rate 
     struct pace_rate resolved;
     if (plan_resolve_rate(rate, link_bit, &resolved, NULL) != 0)
         return UNKNOWN;
-    return plan_rate_bit(stream, &resolved);
+    return rate_bit(stream, &resolved);
 }
 
 static uint64_t train_bit(const struct plan_stream *stream, uint64_t link_bit)
@@ -103,7 +102,7 @@ static uint64_t train_bit(const struct plan_stream *stream, uint64_t link_bit)
         return UNKNOWN;
     uint64_t period_ns = time_add(shape->burst_gap_ns, time_of_frames(stream, &inside, shape->burst_frames));
     struct pace_rate mean = {PACE_FRAMES, ratio_fit((uint128)shape->burst_frames * NS_PER_SECOND, period_ns)};
-    return plan_rate_bit(stream, &mean);
+    return rate_bit(stream, &mean);
 }
 
 static uint64_t greater(uint64_t a, uint64_t b)
@@ -131,7 +130,7 @@ static uint64_t peak_bit(const struct plan_stream *stream, uint64_t link_bit)
 static uint64_t bit_in(const struct plan_stream *stream, uint64_t bit, enum pace_unit unit)
 {
     const struct pace_rate rate = {PACE_BITS_L1, {bit, 1}};
-    return unit == PACE_BITS_L1 ? bit : rate_in(stream, &rate, unit);
+    return unit == PACE_BITS_L1 ? bit : plan_rate_in(stream, &rate, unit);
 }
 
 /* ---- all streams of a port ---- */
@@ -430,6 +429,17 @@ static int limit_max(const struct plan *plan, uint32_t port, uint64_t link_bit, 
                        plan->ports[port].spec->name);
     *rate = (struct pace_rate){budget->unit, ratio_fit(budget->limit - budget->sum, budget->max_streams)};
     return 0;
+}
+
+uint64_t plan_peak_in(const struct plan *plan, uint32_t index, uint64_t link_bit, enum pace_unit unit)
+{
+    const struct plan_stream *stream = &plan->streams[index];
+    struct pace_rate share = {.unit = PACE_MAX};
+    uint64_t bit = peak_bit(stream, link_bit);
+    if (bit != MAXIMUM)
+        return bit_in(stream, bit, unit);
+    return limit_max(plan, stream->port, link_bit, &share, NULL) == 0 ? plan_rate_in(stream, &share, unit)
+                                                                      : MAXIMUM;
 }
 
 static int resolve_part(const struct rate *rate, uint64_t link_bit, uint32_t parts, struct pace_rate *out,

@@ -416,6 +416,81 @@ static bool is_port_chosen(const struct volley *volley, uint32_t port, const str
     return false;
 }
 
+static const struct ratio once = {1, 1};
+
+/* What a stream asks for without its multiplier. */
+static uint64_t asked_in(const struct volley *volley, uint32_t index, uint64_t speed, enum pace_unit unit)
+{
+    const struct stream *stream = &volley->streams[index];
+    struct pace_rate rate;
+    if (!stream->rate_is_set || plan_resolve_rate(&stream->rate, speed, &rate, NULL) < 0)
+        return plan_peak_in(volley->plan, index, speed, unit);
+    return plan_rate_in(stream->plan, &rate, unit);
+}
+
+static uint64_t sum_up(uint64_t sum, uint64_t asked, struct ratio times)
+{
+    unsigned __int128 product = (unsigned __int128)asked * times.num / times.den + sum;
+    return product > UINT64_MAX ? UINT64_MAX : (uint64_t)product;
+}
+
+/* All active streams of a port but the chosen ones, in the limit's unit. */
+static int sum_others(const struct volley *volley, uint32_t port, const struct chosen *chosen,
+                      enum pace_unit unit, uint64_t *sum)
+{
+    uint64_t speed = port_speed_bit(volley->ports[port]);
+    bool *meant = calloc((size_t)volley->plan->stream_count + 1, sizeof *meant);
+    if (meant == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < chosen->count; i++)
+        meant[chosen->streams[i]] = true;
+    for (uint32_t i = 0; i < volley->plan->stream_count; i++) {
+        const struct stream *stream = &volley->streams[i];
+        if (stream->plan->port == port && !meant[i] && stream_is_active(stream))
+            *sum = sum_up(*sum, asked_in(volley, i, speed, unit), stream->multiplier);
+    }
+    free(meant);
+    return 0;
+}
+
+/* What a port's streams would come to, the chosen ones at a rate (NULL: their own) times a multiplier,
+ * against safety.max_rate, which a rate without a number would escape. */
+static int check_max_rate(const struct volley *volley, uint32_t port, const struct chosen *chosen,
+                          const struct rate *rate, const struct ratio *multiplier, struct err *err)
+{
+    const struct rate *allowed = &volley->plan->spec.safety.max_rate;
+    uint64_t speed = port_speed_bit(volley->ports[port]), sum = 0;
+    struct pace_rate limit, wanted;
+    char text[48], asked[48];
+    if (allowed->kind == RATE_MAX)
+        return 0;
+    if (plan_resolve_rate(allowed, speed, &limit, err) < 0 ||
+        (rate != NULL && plan_resolve_rate(rate, speed, &wanted, err) < 0))
+        return err->code;
+    units_format_rate(*allowed, text, sizeof text);
+    if (rate != NULL && wanted.unit == PACE_MAX)
+        return err_set(err, -EPERM, "safety.max_rate allows %s; write a rate with a number", text);
+    if (sum_others(volley, port, chosen, limit.unit, &sum) < 0)
+        return err_set(err, -ENOMEM, "out of memory");
+    for (uint32_t i = 0; i < chosen->count; i++) {
+        const struct plan_stream *plan = volley->streams[chosen->streams[i]].plan;
+        if (plan->port == port)
+            sum = sum_up(sum,
+                         rate != NULL ? plan_rate_in(plan, &wanted, limit.unit)
+                                      : asked_in(volley, chosen->streams[i], speed, limit.unit),
+                         *multiplier);
+    }
+    if (sum <= limit.per_second.num / limit.per_second.den)
+        return 0;
+    enum rate_kind kind = limit.unit == PACE_FRAMES    ? RATE_PPS
+                          : limit.unit == PACE_BITS_L1 ? RATE_BIT_L1
+                                                       : RATE_BIT_L2;
+    return err_set(err, -EPERM,
+                   "together the streams of port \"%s\" would ask for %s; safety.max_rate allows %s",
+                   volley->ports[port]->planned->spec->name,
+                   units_format_rate((struct rate){kind, {sum, 1}}, asked, sizeof asked), text);
+}
+
 /* Everything that can refuse is asked before anything starts. A ring that must be rebuilt while it works is
  * refused. */
 static int arm_ports(struct volley *volley, const struct chosen *chosen, struct err *err)
@@ -429,6 +504,8 @@ static int arm_ports(struct volley *volley, const struct chosen *chosen, struct 
         int result = port_arm(port, err);
         if (result == 0)
             result = plan_check_port(volley->plan, p, port_speed_bit(port), err);
+        if (result == 0) /* others may have been given a higher rate than the plan's */
+            result = check_max_rate(volley, p, chosen, NULL, &once, err);
         if (result < 0)
             return result;
     }
@@ -483,6 +560,8 @@ static int start_chosen(struct volley *volley, struct starting *starting, uint64
     }
     if (volley->undrained && !volley_active(volley))
         disarm_all(volley);
+    for (uint32_t i = 0; i < chosen->count; i++)
+        volley->streams[chosen->streams[i]].rate_is_set = false;
     int result = arm_ports(volley, chosen, err);
     if (result < 0)
         return result;
@@ -805,54 +884,21 @@ int volley_resume(struct volley *volley, const struct selection *which, struct e
     return result;
 }
 
-/* What a rate would come to on its port, all active streams summed, against safety.max_rate. */
-static int check_max_rate(const struct volley *volley, uint32_t port, const struct chosen *chosen,
-                          const struct rate *rate, const struct ratio *multiplier, struct err *err)
-{
-    const struct safety_spec *safety = &volley->plan->spec.safety;
-    uint64_t speed = port_speed_bit(volley->ports[port]), sum = 0, limit;
-    struct pace_rate max, wanted;
-    if (safety->max_rate.kind == RATE_MAX)
-        return 0;
-    for (uint32_t i = 0; i < volley->plan->stream_count; i++) {
-        const struct stream *stream = &volley->streams[i];
-        bool meant = false;
-        for (uint32_t c = 0; c < chosen->count && !meant; c++)
-            meant = chosen->streams[c] == i;
-        if (stream->plan->port != port || !(stream_is_active(stream) || meant))
-            continue;
-        int result = plan_resolve_rate(meant && rate != NULL ? rate : &stream->rate, speed, &wanted, err);
-        if (result < 0)
-            return result;
-        uint64_t bit = plan_rate_bit(stream->plan, &wanted);
-        struct ratio times = meant && multiplier != NULL ? *multiplier : stream->multiplier;
-        unsigned __int128 product = bit == UINT64_MAX ? 0 : (unsigned __int128)bit * times.num / times.den;
-        sum = product + sum > UINT64_MAX ? UINT64_MAX : (uint64_t)product + sum;
-    }
-    if (plan_resolve_rate(&safety->max_rate, speed, &max, err) < 0)
-        return err->code;
-    limit = plan_rate_bit(&volley->plan->streams[chosen->streams[0]], &max);
-    if (sum > limit)
-        return err_set(
-            err, -EPERM,
-            "together the streams of port \"%s\" would ask for %llu bit/s at L1; safety.max_rate allows %llu",
-            volley->ports[port]->planned->spec->name, (unsigned long long)sum, (unsigned long long)limit);
-    return 0;
-}
-
+/* A new rate is meant as it stands: the multiplier that comes with it, or none, takes the earlier one's
+ * place. */
 static int rate_port(struct volley *volley, uint32_t p, const struct chosen *chosen, const struct rate *rate,
                      const struct ratio *multiplier, struct err *err)
 {
     struct port *port = volley->ports[p];
-    struct order order = {.kind = rate != NULL ? ORDER_RATE : ORDER_MULTIPLY};
+    struct order order = {.kind = ORDER_RATE};
+    int result = 0;
     if (rate != NULL) {
-        int result = plan_resolve_rate(rate, port_speed_bit(port), &order.rate, err);
-        if (result < 0)
-            return result;
-    } else {
-        order.multiplier = *multiplier;
+        result = plan_resolve_rate(rate, port_speed_bit(port), &order.rate, err);
+        if (result == 0)
+            result = order_streams(volley, port, chosen, &order, NULL);
     }
-    return order_streams(volley, port, chosen, &order, NULL);
+    order = (struct order){.kind = ORDER_MULTIPLY, .multiplier = *multiplier};
+    return result < 0 ? result : order_streams(volley, port, chosen, &order, NULL);
 }
 
 /* A part of a split stream gets its share of the rate. */
@@ -878,18 +924,18 @@ int volley_rate(struct volley *volley, const struct selection *which, const stru
     int result = choose_active(volley, which, &chosen, err);
     if (result < 0)
         return result;
+    if (multiplier == NULL)
+        multiplier = &once;
     result = check_rate(volley, &chosen, rate, multiplier, err);
     for (uint32_t p = 0; result == 0 && p < volley->plan->port_count; p++)
         if (is_port_chosen(volley, p, &chosen))
             result = rate_port(volley, p, &chosen, rate, multiplier, err);
     for (uint32_t i = 0; result == 0 && i < chosen.count; i++) {
         struct stream *stream = &volley->streams[chosen.streams[i]];
-        if (rate != NULL) {
+        if (rate != NULL)
             stream->rate = *rate;
-            stream->multiplier = (struct ratio){1, 1};
-        } else {
-            stream->multiplier = *multiplier;
-        }
+        stream->rate_is_set |= rate != NULL;
+        stream->multiplier = *multiplier;
     }
     free(chosen.streams);
     return result;

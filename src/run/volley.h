@@ -27,6 +27,7 @@ struct stream {
     uint32_t visits; /* how often a chain came by in this run */
     uint64_t draining_since_ns;
     struct rate rate; /* in force */
+    bool rate_is_set; /* by request: the shape's own rates are over */
     struct ratio multiplier;
     struct sample samples[SAMPLES];
 };

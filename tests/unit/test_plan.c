@@ -187,7 +187,7 @@ static void test_percent_is_resolved_on_the_link(void **state)
     assert_null(stairs);
     shape = shape_of(plan, "a", UINT64_C(10000000000), 0, 1, &stairs);
     assert_rate(shape.rate, PACE_BITS_L1, UINT64_C(3000000000), 1);
-    assert_int_equal(plan_rate_bit(&plan->streams[0], &shape.rate), UINT64_C(3000000000));
+    assert_int_equal(plan_rate_in(&plan->streams[0], &shape.rate, PACE_BITS_L1), UINT64_C(3000000000));
     shape = shape_of(plan, "s", UINT64_C(10000000000), 0, 1, &stairs);
     assert_int_equal(shape.steps, 2);
     assert_int_equal(shape.duration_ns, 4 * NS_PER_SECOND);
@@ -205,10 +205,10 @@ static void test_rates_meet_at_l1_bits(void **state)
                                 "mix = ( { size = 64; weight = 1; }, { size = 1518; weight = 3; } ); }");
     const struct pace_rate frames = {PACE_FRAMES, {1000, 1}}, l2 = {PACE_BITS_L2, {512000, 1}},
                            max = {PACE_MAX, {0, 1}};
-    assert_int_equal(plan_rate_bit(&plan->streams[0], &frames), 1000 * 84 * 8);
-    assert_int_equal(plan_rate_bit(&plan->streams[0], &l2), 1000 * 84 * 8);
-    assert_int_equal(plan_rate_bit(&plan->streams[1], &frames), 1000 * (84 + 3 * 1538) * 8 / 4);
-    assert_int_equal(plan_rate_bit(&plan->streams[0], &max), UINT64_MAX);
+    assert_int_equal(plan_rate_in(&plan->streams[0], &frames, PACE_BITS_L1), 1000 * 84 * 8);
+    assert_int_equal(plan_rate_in(&plan->streams[0], &l2, PACE_BITS_L1), 1000 * 84 * 8);
+    assert_int_equal(plan_rate_in(&plan->streams[1], &frames, PACE_BITS_L1), 1000 * (84 + 3 * 1538) * 8 / 4);
+    assert_int_equal(plan_rate_in(&plan->streams[0], &max, PACE_BITS_L1), UINT64_MAX);
     plan_unref(plan);
 }
 
