@@ -33,8 +33,10 @@ void plan_check_names(struct whole *whole, struct complaints *complaints)
     const struct plan *plan = &whole->plan;
     size_t count = 0;
     struct named *all = malloc((plan->stream_count + plan->port_count + (size_t)1) * sizeof *all);
-    if (all == NULL)
+    if (all == NULL) {
+        complain_memory(complaints);
         return;
+    }
     for (uint32_t i = 0; i < plan->port_count; i++)
         if (plan->ports[i].spec->name != NULL)
             all[count++] = (struct named){plan->ports[i].spec->name, plan->ports[i].spec->at};
@@ -224,6 +226,8 @@ void plan_check_chains(struct whole *whole, struct complaints *complaints)
         }
     if (walk != NULL && led_to != NULL)
         close_rings(plan, walk, led_to, complaints);
+    else
+        complain_memory(complaints);
     free(walk);
     free(led_to);
 }

@@ -339,21 +339,30 @@ static uint16_t segments_for(const struct packet *packet)
     return (uint16_t)(fit < KERNEL_MAX_SEGMENTS ? fit : KERNEL_MAX_SEGMENTS);
 }
 
+/* What fails without a complaint fails for want of memory. */
+static struct packet *try_packet(struct compiler *compiler, const struct packet_request *request)
+{
+    struct packet *packet = NULL;
+    size_t errors = complaints_errors(compiler->complaints);
+    if (packet_compile(request, &packet, compiler->complaints) == 0)
+        return packet;
+    compiler->out_of_memory |= complaints_errors(compiler->complaints) == errors;
+    return NULL;
+}
+
 static struct packet *compile_packet(struct compiler *compiler, const struct stream_spec *spec,
                                      struct packet_request *request)
 {
-    struct packet *packet = NULL;
     request->segments = 1;
-    if (packet_compile(request, &packet, compiler->complaints) != 0)
+    struct packet *packet = try_packet(compiler, request);
+    if (packet == NULL)
         return NULL;
     if (!spec->udp_segment)
         return keep_packet(compiler, packet);
     request->segments = segments_for(packet);
     packet_free(packet);
-    packet = NULL;
-    if (packet_compile(request, &packet, compiler->complaints) != 0)
-        return NULL;
-    return keep_packet(compiler, packet);
+    packet = try_packet(compiler, request);
+    return packet != NULL ? keep_packet(compiler, packet) : NULL;
 }
 
 static struct packet_request request_of(const struct compiler *compiler, const struct stream_spec *spec,
@@ -509,9 +518,9 @@ static bool make_room(struct compiler *compiler, size_t carried)
     whole->origins = calloc(own + carried + 1, sizeof *whole->origins);
     whole->budgets = calloc(plan->port_count + (size_t)1, sizeof *whole->budgets);
     whole->names = compiler->names_at = malloc(name_bytes);
-    compiler->out_of_memory = plan->ports == NULL || plan->streams == NULL || whole->packets == NULL ||
-                              whole->entries == NULL || whole->origins == NULL || whole->budgets == NULL ||
-                              whole->names == NULL;
+    compiler->out_of_memory |= plan->ports == NULL || plan->streams == NULL || whole->packets == NULL ||
+                               whole->entries == NULL || whole->origins == NULL || whole->budgets == NULL ||
+                               whole->names == NULL;
     return !compiler->out_of_memory;
 }
 
@@ -575,7 +584,9 @@ static int compile(struct compiler *compiler, const struct plan *carried)
 
 static int finish(struct compiler *compiler, const struct plan *carried, struct plan **out)
 {
-    int rc = compile(compiler, carried);
+    int rc = compiler->out_of_memory ? -ENOMEM : compile(compiler, carried);
+    if (rc == -ENOMEM)
+        complain_memory(compiler->complaints);
     if (rc == 0)
         *out = &compiler->whole->plan;
     else
@@ -589,7 +600,8 @@ int plan_compile(struct tree *tree, const char *source, struct plan **out, struc
         .whole = whole_new(tree, source), .complaints = complaints, .may_read_files = true};
     if (compiler.whole == NULL)
         return -ENOMEM;
-    spec_read(tree, SPEC_FILE, &compiler.whole->spec, complaints); /* what is wrong there is in complaints */
+    /* What is wrong there is in complaints. */
+    compiler.out_of_memory = spec_read(tree, SPEC_FILE, &compiler.whole->spec, complaints) == -ENOMEM;
     compiler.whole->plan.spec = compiler.whole->spec;
     return finish(&compiler, NULL, out);
 }
@@ -602,7 +614,7 @@ int plan_apply(const struct plan *base, struct tree *tree, bool add, const char 
     if (compiler.whole == NULL)
         return -ENOMEM;
     struct whole *whole = compiler.whole;
-    spec_read(tree, SPEC_APPLY, &whole->spec, complaints);
+    compiler.out_of_memory = spec_read(tree, SPEC_APPLY, &whole->spec, complaints) == -ENOMEM;
     whole->base = whole_of(plan_ref(&ports->plan));
     whole->plan.spec = whole->spec;
     whole->plan.spec.control = ports->plan.spec.control;

@@ -186,7 +186,7 @@ static void add_to_budget(const struct plan *plan, struct budget *budget, uint32
 
 static struct budget budget_of(const struct plan *plan, uint32_t port, uint64_t link_bit)
 {
-    struct budget budget = {.known = true, .link_bit = link_bit, .greatest = PLAN_NONE};
+    struct budget budget = {.link_bit = link_bit, .greatest = PLAN_NONE};
     struct pace_rate limit;
     uint32_t *chains = join_chains(plan);
     uint64_t *peaks = calloc(plan->stream_count + (size_t)1, sizeof *peaks);
@@ -196,13 +196,15 @@ static struct budget budget_of(const struct plan *plan, uint32_t port, uint64_t 
         budget.unit = limit.unit;
         budget.limit = whole_part(limit.per_second);
     }
-    if (chains != NULL && peaks != NULL)
+    budget.known = chains != NULL && peaks != NULL;
+    if (budget.known)
         add_to_budget(plan, &budget, port, chains, peaks);
     free(chains);
     free(peaks);
     return budget;
 }
 
+/* Not `known` when memory is out: then nobody may take what it says for what the streams ask for. */
 static const struct budget *budget_for(const struct plan *plan, uint32_t port, uint64_t link_bit)
 {
     struct budget *budget = &whole_of(plan)->budgets[port];
@@ -226,6 +228,8 @@ int plan_check_port(const struct plan *plan, uint32_t port, uint64_t link_bit, s
 {
     char asked[48], limit[48];
     const struct budget *budget = budget_for(plan, port, link_bit);
+    if (!budget->known)
+        return err_set(err, -ENOMEM, "memory is out");
     if (budget->greatest == PLAN_NONE)
         return 0;
     const struct plan_stream *stream = &plan->streams[budget->greatest];
@@ -348,6 +352,8 @@ void plan_check_rates(const struct whole *whole, struct complaints *complaints)
     }
     for (uint32_t port = 0; port < plan->port_count; port++) {
         const struct budget *budget = budget_for(plan, port, plan->ports[port].spec->speed_bit);
+        if (!budget->known)
+            complain_memory(complaints);
         if (budget->greatest == PLAN_NONE)
             continue;
         if (budget->link_bit != 0)
@@ -417,6 +423,8 @@ static int limit_max(const struct plan *plan, uint32_t port, uint64_t link_bit, 
                      struct err *err)
 {
     const struct budget *budget = budget_for(plan, port, link_bit);
+    if (!budget->known)
+        return err_set(err, -ENOMEM, "memory is out");
     if (plan->spec.safety.max_rate.kind == RATE_PERCENT && link_bit == 0)
         return err_set(err, -EINVAL,
                        "safety.max_rate is a percent of a link whose speed is not known; write "

@@ -43,6 +43,13 @@ static inline struct whole *whole_of(const struct plan *plan)
     return (struct whole *)(uintptr_t)plan;
 }
 
+/* A check that could not be made must not pass: this makes the plan refused, whether or not it can be told.
+ */
+static inline void complain_memory(struct complaints *complaints)
+{
+    complain(complaints, NULL, "memory is out; try again with less, or with more of it");
+}
+
 /* checks.c: what needs all streams; complaints name both places. */
 void plan_check_names(struct whole *whole, struct complaints *complaints);
 void plan_check_ports(const struct whole *whole, struct complaints *complaints);
