@@ -1212,7 +1212,7 @@ static void print_escaped(FILE *out, const char *text)
 {
     for (bool first = true; *text != '\0'; text++, first = false) {
         if (strchr("-\\", *text) != NULL || (first && strchr(".'", *text) != NULL))
-            fputs(*text == '\\' ? "\\(rs" : *text == '-' ? "\\-" : "\\&.", out);
+            fputs(*text == '\\' ? "\\(rs" : *text == '-' ? "\\-" : *text == '.' ? "\\&." : "\\&'", out);
         else
             fputc(*text, out);
     }
@@ -1239,6 +1239,9 @@ static void print_roff_row(FILE *out, const struct section *section, const struc
         print_escaped(out, key->type->expects);
         fputc('.', out);
     }
+    if (key->group != NULL)
+        fprintf(out, "\nA group%s: see %s below.", key->type != NULL ? " can be written as well" : "",
+                key->group->name);
     if (key->required)
         fputs("\nRequired.\n", out);
     else
@@ -1246,7 +1249,7 @@ static void print_roff_row(FILE *out, const struct section *section, const struc
     if (!key->required) {
         const char *shown = key->fallback != NULL ? key->fallback
                             : key->shown != NULL  ? key->shown
-                                                  : "see there";
+                                                  : "as below";
         print_escaped(out, shown);
         fputs(".\n", out);
     }

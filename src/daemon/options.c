@@ -34,8 +34,9 @@ static const struct row {
      "become this user after the start, with CAP_NET_RAW alone (and CAP_NET_ADMIN, if given)"},
     {261, "no-confine", NULL, set_no_confine, MODE_RUN,
      "leave out the workers' system call filter, for debuggers and tracers"},
-    {262, "print-manual", "control|conf|options|events", set_mode, MODE_MANUAL,
-     "print a part of the manual that is made from the program's tables, and exit"},
+    {262, "print-manual", "PART", set_mode, MODE_MANUAL,
+     "print a part of the manual that is made from the program's tables (control, conf, protocols, options, "
+     "events), and exit"},
     {'V', "version", NULL, set_mode, MODE_VERSION, "print the version, and exit"},
     {'h', "help", NULL, set_mode, MODE_HELP, "print this, and exit"},
 };

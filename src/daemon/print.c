@@ -75,12 +75,6 @@ static void print_control(FILE *out)
     interface_print_roff(&control_interface, out);
 }
 
-static void print_conf(FILE *out)
-{
-    schema_print_roff(out);
-    packet_print_roff(out);
-}
-
 /* Rows for tbl(1). */
 static void print_events(FILE *out)
 {
@@ -92,7 +86,8 @@ static const struct {
     const char *name;
     void (*print)(FILE *out);
 } manuals[] = {{"control", print_control},
-               {"conf", print_conf},
+               {"conf", schema_print_roff},
+               {"protocols", packet_print_roff},
                {"options", options_print_roff},
                {"events", print_events}};
 
@@ -104,6 +99,7 @@ int print_manual(const struct options *options)
         manuals[i].print(stdout);
         return EXIT_SUCCESS;
     }
-    fprintf(stderr, "volleyd: there is no manual `%s`: control, conf, options or events\n", options->subject);
+    fprintf(stderr, "volleyd: there is no manual `%s`: control, conf, protocols, options or events\n",
+            options->subject);
     return EXIT_CONFIGURATION;
 }

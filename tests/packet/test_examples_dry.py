@@ -56,6 +56,24 @@ def test_its_capture_is_well_formed(path, tmp_path):
         assert p.trouble(packet) == [], f"frame {number}"
 
 
+def examples_of_the_manual():
+    """The blocks of volleyd.conf(5): a whole configuration, then streams for its ports and templates."""
+    page = (TOP / "man/volleyd.conf.5.in").read_text(encoding="utf-8")
+    blocks = re.findall(r"^\.EX\n(.*?)^\.EE", page, re.M | re.S)
+    whole, = [block for block in blocks if block.startswith("safety")]
+    streams = [block for block in blocks if block.startswith("{")]
+    assert len(streams) >= 5
+    return [whole] + [whole.partition("streams = (")[0] + f"streams = ( {block} );" for block in streams]
+
+
+def test_the_examples_of_the_manual_are_right(tmp_path):
+    for text in examples_of_the_manual():
+        file = tmp_path / "volleyd.conf"
+        file.write_text(text, encoding="utf-8")
+        done = volleyd("--check", "-c", file)
+        assert done.returncode == 0, text + done.stderr
+
+
 def test_the_shipped_configuration_is_good_and_sends_nothing():
     done = volleyd("--check", "-c", TOP / "etc/volleyd.conf")
     assert done.returncode == 0 and "0 ports, 0 streams" in done.stdout, done.stdout + done.stderr
