@@ -228,9 +228,9 @@ void interface_print_roff(const struct interface *interface, FILE *out)
         print_method(interface, method, out);
     fputs(".SH ERRORS\n", out);
     for (const struct interface_error *error = interface->errors; error->name != NULL; error++) {
-        fprintf(out, ".TP\n.BR %s.%s \" (\"", interface->name, error->name);
-        print_escaped(error->fields, out);
-        fputs("\")\"\n", out);
+        fprintf(out, ".TP\n.BR %s.%s \" (", interface->name, error->name);
+        print_escaped(error->fields[0] == '\0' ? "no parameters" : error->fields, out);
+        fputs(")\"\n", out);
         print_escaped(error->text, out);
     }
     fputs(".SH TYPES\n.EX\n", out);
