@@ -61,7 +61,7 @@ def test_counters_key_by_key(client, interface):
     assert set(counters["run"]) == {"id", "state", "started", "elapsed_ns", "verdict", "reasons"}
     counts = {"scheduled", "queued", "completed", "rejected", "withdrawn", "missed", "in_flight", "bytes_l2"}
     assert set(counters["ports"][0]) == counts | {"name", "interface", "engine", "state", "reason", "kicks", "waits", "wakeups",
-                                                  "achieved", "average", "queues", "device"}
+                                                  "achieved", "average", "queues", "gaps", "device"}
     assert set(counters["ports"][0]["device"]) == {"tx_packets", "tx_bytes", "tx_dropped", "rx_packets", "rx_bytes", "unaccounted",
                                                    "foreign", "comparable"}
     assert set(counters["ports"][0]["achieved"]) == {"pps", "bit_l1", "bit_l2"}
