@@ -255,7 +255,7 @@ static const struct method methods[] = {
      .in = status_in,
      .out = "version: string,\n"
             "  configuration: (source: string, streams: int, warnings: []string),\n"
-            "  lease: ?(holder: string, remaining_ms: int), run: Run, ports: []PortStatus,\n"
+            "  lease: ?LeaseStatus, run: Run, ports: []PortStatus,\n"
             "  streams: []StreamStatus, streams_total: int",
      .text = "What there is and how it does: ports with what their links and rings are, streams, which\n"
              "configuration is in force, who holds the lease.\n",

@@ -280,5 +280,6 @@ const char view_types[] =
     "type StreamStatus (name: string, port: string, state: string, reason: string, requested: string,\n"
     "  multiplier: string, template: string, size_mean: float, count: int, duration_ns: int)\n\n"
     "# Totals of each port at one time of the run.\n"
+    "type LeaseStatus (holder: string, remaining_ms: int)\n\n"
     "type HistoryPoint (elapsed_ns: int, ports: [](name: string, completed: int, missed: int))\n\n"
     "type Complaint (where: string, text: string)\n";
