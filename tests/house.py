@@ -175,6 +175,17 @@ def unlisted_in_makefile(tracked):
             yield f"{path} is not in EXAMPLES"
 
 
+def untrue_map(tracked):
+    """CONTRIBUTING.md's map against the tree: the folders of src in their order, and all of tests."""
+    text = text_of("CONTRIBUTING.md")
+    mapped = re.findall(r"^\| src/(\w+) \|", text, re.M)
+    if mapped != ORDER:
+        yield f"CONTRIBUTING.md has the folders {' '.join(mapped)}; the house {' '.join(ORDER)}"
+    for folder in sorted({"/".join(path.split("/")[:2]) for path in tracked if re.match(r"(src|tests)/\w+/", path)}):
+        if folder not in text:
+            yield f"CONTRIBUTING.md does not have {folder}"
+
+
 def undistributed(tracked):
     """What `make dist` would leave out."""
     with tempfile.TemporaryDirectory(prefix="volleyd-dist-") as directory:
@@ -199,6 +210,7 @@ def main():
              ("headers compile alone", headers_stand_alone, sources),
              ("no path of some machine", machine_paths, tracked),
              ("tests and examples are in Makefile.am", unlisted_in_makefile, tracked),
+             ("the map is true to the tree", untrue_map, tracked),
              ("every key is in its manual page", undocumented_keys, None),
              ("every protocol is in its manual page", undocumented_protocols, None),
              ("every method and error is in its manual page", undocumented_methods, None),
