@@ -11,6 +11,7 @@ import tempfile
 
 BUILD = os.path.abspath(os.environ.get("VOLLEYD_BUILD", "build"))
 NOT_DISTRIBUTED = {".ci/run", ".gitignore"}
+MADE = {"etc/volleyd/volleyd.conf"}  # a path of an installed machine
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 ORDER = ["base", "config", "packet", "pace", "engine", "analysis", "plan", "run", "control", "daemon", "cli"]
 CLI_MAY = {"base", "config", "cli"}
@@ -186,6 +187,19 @@ def untrue_map(tracked):
             yield f"CONTRIBUTING.md does not have {folder}"
 
 
+def dead_references(tracked):
+    """Files and tests that a document names and that are not there."""
+    tests = "\n".join(text_of(path) for path in tracked if path.startswith("tests/") and path.endswith((".py", ".c")))
+    for document in (path for path in tracked if path.endswith(".md")):
+        text = text_of(document)
+        for path in sorted(set(re.findall(r"\b(?:src|tests|etc|man|systemd|debian)/[\w./-]*[\w/]", text))):
+            if path not in MADE and not any(other == path or other.startswith(path.rstrip("/") + "/") for other in tracked):
+                yield f"{document} names {path}, which is not there"
+        for name in sorted(set(re.findall(r"\btest_\w+\b(?!\.)", text))):
+            if not re.search(rf"\b{name}\b", tests) and not any(re.search(rf"/{name}\.\w+$", path) for path in tracked):
+                yield f"{document} names the test {name}, which is not there"
+
+
 def undistributed(tracked):
     """What `make dist` would leave out."""
     with tempfile.TemporaryDirectory(prefix="volleyd-dist-") as directory:
@@ -211,6 +225,7 @@ def main():
              ("no path of some machine", machine_paths, tracked),
              ("tests and examples are in Makefile.am", unlisted_in_makefile, tracked),
              ("the map is true to the tree", untrue_map, tracked),
+             ("what documents name is there", dead_references, tracked),
              ("every key is in its manual page", undocumented_keys, None),
              ("every protocol is in its manual page", undocumented_protocols, None),
              ("every method and error is in its manual page", undocumented_methods, None),
