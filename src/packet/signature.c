@@ -42,7 +42,7 @@ bool signature_read(const uint8_t at[SIGNATURE_BYTES], uint32_t nonce, struct si
     if (load_be16(at) != signature_magic(nonce) || sum_words(at, 7) != SIGNATURE_SUM ||
         load_be16(at + 2) == 0)
         return false;
-    *out = (struct signature){load_be16(at + 2), load_be32(at + 4), load_be32(at + 8)};
+    *out = (struct signature){load_be16(at + 2), load_be32(at + 4), load_be32(at + 8), 0};
     return true;
 }
 
@@ -89,8 +89,11 @@ static uint32_t datagram_end(const uint8_t *frame, uint32_t captured)
 static bool read_before(const uint8_t *frame, uint32_t captured, uint32_t end, uint32_t nonce,
                         struct signature *out)
 {
-    return end >= ETHERNET_BYTES + SIGNATURE_BYTES && end <= captured &&
-           signature_read(frame + end - SIGNATURE_BYTES, nonce, out);
+    if (end < ETHERNET_BYTES + SIGNATURE_BYTES || end > captured ||
+        !signature_read(frame + end - SIGNATURE_BYTES, nonce, out))
+        return false;
+    out->end = end;
+    return true;
 }
 
 bool signature_find(const uint8_t *frame, uint32_t captured, uint32_t length, uint32_t nonce,
@@ -98,4 +101,17 @@ bool signature_find(const uint8_t *frame, uint32_t captured, uint32_t length, ui
 {
     uint32_t end = datagram_end(frame, captured);
     return read_before(frame, captured, end, nonce, out) || read_before(frame, captured, length, nonce, out);
+}
+
+uint32_t signature_run(const uint8_t *frame, const struct signature *last, uint32_t segment_bytes,
+                       uint32_t nonce)
+{
+    uint32_t count = 1, end = last->end;
+    struct signature one;
+    while (end >= segment_bytes && read_before(frame, last->end, end - segment_bytes, nonce, &one) &&
+           one.stream == last->stream && one.sequence == last->sequence - count) {
+        end -= segment_bytes;
+        count++;
+    }
+    return count;
 }

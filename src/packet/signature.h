@@ -28,6 +28,7 @@ struct signature {
     uint16_t stream;
     uint32_t sequence;
     uint32_t time_16ns;
+    uint32_t end; /* of its bytes in the frame, as signature_find() found it */
 };
 
 /* The first two bytes of every signature of a run, for filters. */
@@ -40,5 +41,10 @@ bool signature_read(const uint8_t at[SIGNATURE_BYTES], uint32_t nonce, struct si
  * frame's end; captured bytes may be fewer than length. */
 bool signature_find(const uint8_t *frame, uint32_t captured, uint32_t length, uint32_t nonce,
                     struct signature *out);
+
+/* Runs of UDP segments that a device put together, or never cut, arrive as one frame. How many signatures of
+ * consecutive frames end at last->end and segment_bytes each before; at least 1. */
+uint32_t signature_run(const uint8_t *frame, const struct signature *last, uint32_t segment_bytes,
+                       uint32_t nonce);
 
 #endif

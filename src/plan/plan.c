@@ -296,6 +296,11 @@ static void check_split(struct compiler *compiler, const struct stream_spec *spe
                  "a count of %" PRIu64 " (%s) has not one frame for each of %" PRIu32
                  " queues; leave one out",
                  spec->count, key_of(spec->at, "count")->where, port->queues);
+    if (spec->expected > 0 && port->queues > 1)
+        complain(compiler->complaints, split,
+                 "the queues of a split stream would each number their frames, `expect` (%s) needs one "
+                 "numbering; leave one out, or write a stream for each queue (copies = %" PRIu32 ")",
+                 key_of(spec->at, "expect")->where, port->queues);
     if (port->queues == 1)
         complain_warn(compiler->complaints, split, "port %s has one queue (%s), there is nothing to split",
                       port->name, port->at->where);
@@ -315,12 +320,6 @@ static void check_offload(struct compiler *compiler, const struct stream_spec *s
         complain(compiler->complaints, offload,
                  "udp-segment needs whole frames, and port %s is cooked (%s); leave one out", port->name,
                  key_of(port->at, "cooked")->where);
-    if (spec->expected > 0)
-        complain(
-            compiler->complaints, offload,
-            "the segments of a run have no signatures of their own, `expect` (%s) cannot tell them apart; "
-            "leave one out",
-            key_of(spec->at, "expect")->where);
 }
 
 /* ---- packets and copies ---- */

@@ -47,7 +47,8 @@ struct receiving {
     const struct plan *plan; /* one reference: what the numbers in signatures mean */
     struct receiving_port ports[PORTS_MAX];
     uint32_t port_count;
-    uint64_t *sent; /* per stream, for the final snapshot */
+    uint64_t *sent;          /* per stream, for the final snapshot */
+    uint16_t *segment_bytes; /* per stream: how long the parts of an uncut run of UDP segments are */
     uint64_t run_id, asked_ns;
     bool settling, final_asked, settled;
     struct receive_row scratch[PORTS_MAX];
@@ -89,6 +90,7 @@ void receive_free(struct volley *volley)
         return;
     close_all(receiving);
     plan_unref(receiving->plan);
+    free(receiving->segment_bytes);
     free(receiving->sent);
     free(receiving);
 }
@@ -134,6 +136,7 @@ static int open_listener(struct receiving_port *port, uint32_t thread, struct er
     struct receive_worker_wishes worker = {.name = name,
                                            .receiver = listener->receiver,
                                            .streams = volley->plan->stream_count,
+                                           .segment_bytes = port->receiving->segment_bytes,
                                            .main_loop = volley->loop,
                                            .confine = volley->confine};
     return receive_worker_new(&worker, &listener->worker, err);
@@ -160,6 +163,16 @@ static int open_port(struct receiving *receiving, uint32_t index, struct err *er
     return result;
 }
 
+static uint16_t *segment_bytes_of(const struct plan *plan)
+{
+    uint16_t *bytes = calloc((size_t)plan->stream_count + 1, sizeof *bytes);
+    for (uint32_t i = 0; bytes != NULL && i < plan->stream_count; i++) {
+        const struct packet_segmentation *runs = packet_segmentation(plan->streams[i].packet);
+        bytes[i] = runs != NULL ? runs->payload_bytes : 0;
+    }
+    return bytes;
+}
+
 static int open_all(struct volley *volley, struct err *err)
 {
     struct receiving *receiving = calloc(1, sizeof *receiving);
@@ -170,7 +183,10 @@ static int open_all(struct volley *volley, struct err *err)
     receiving->settled = true;
     volley->receiving = receiving;
     receiving->sent = calloc((size_t)volley->plan->stream_count + 1, sizeof *receiving->sent);
-    int result = receiving->sent != NULL ? 0 : err_set(err, -ENOMEM, "out of memory");
+    receiving->segment_bytes = segment_bytes_of(volley->plan);
+    int result = receiving->sent != NULL && receiving->segment_bytes != NULL
+                     ? 0
+                     : err_set(err, -ENOMEM, "out of memory");
     for (uint32_t p = 0; result == 0 && p < volley->plan->port_count; p++)
         if (volley->plan->ports[p].spec->receive)
             result = open_port(receiving, p, err);
@@ -403,6 +419,8 @@ static void account_loss(const struct receiving *receiving, uint32_t stream, str
     result->sent = receiving->sent[stream];
     if (receiving->final_asked && receiving->settled)
         result->lost = result->sent > unique ? result->sent - unique : 0;
+    if (unique == 0) /* nothing came that the run of missing frames could stand between */
+        result->outage_frames = result->lost;
 }
 
 static bool arrived_where_expected(const struct receiving *receiving, uint32_t stream)

@@ -92,10 +92,21 @@ static void begin_record(struct stream_record *record)
     record->begun = true;
 }
 
+/* Between consecutive frames of ours, whatever their streams; a clock that was set back tells no gap. */
+static void take_gap(struct receive_worker *worker, uint64_t time_ns)
+{
+    if (worker->last_ns != 0 && time_ns >= worker->last_ns)
+        worker->totals.gaps[gap_bucket(time_ns - worker->last_ns)]++;
+    worker->last_ns = time_ns;
+}
+
 /* A frame with a signature is the stream's even when some other byte of it was changed on the way. */
-static void take_ours(struct stream_record *record, const struct received *frame,
+static void take_ours(struct receive_worker *worker, const struct received *frame,
                       const struct signature *signature)
 {
+    struct stream_record *record = &worker->records[signature->stream - 1];
+    worker->totals.ours++;
+    take_gap(worker, frame->time_ns);
     if (!record->begun)
         begin_record(record);
     if (!frame->checksum_not_ready && !frame->truncated && !frame_is_intact(frame->frame, frame->captured))
@@ -104,12 +115,14 @@ static void take_ours(struct stream_record *record, const struct received *frame
         latency_take(&record->latency, latency_between(signature->time_16ns, frame->time_ns));
 }
 
-/* Between consecutive frames of ours, whatever their streams; a clock that was set back tells no gap. */
-static void take_gap(struct receive_worker *worker, uint64_t time_ns)
+/* Each segment of a run that arrived as one frame is a frame that was sent. */
+static void take_run(struct receive_worker *worker, const struct received *frame,
+                     const struct signature *last, uint32_t segment_bytes)
 {
-    if (worker->last_ns != 0 && time_ns >= worker->last_ns)
-        worker->totals.gaps[gap_bucket(time_ns - worker->last_ns)]++;
-    worker->last_ns = time_ns;
+    uint32_t count = signature_run(frame->frame, last, segment_bytes, worker->nonce);
+    struct signature one = *last;
+    for (one.sequence -= count - 1; count > 0; one.sequence++, count--)
+        take_ours(worker, frame, &one);
 }
 
 static void take(void *context, const struct received *frame)
@@ -127,9 +140,12 @@ static void take(void *context, const struct received *frame)
         worker->totals.foreign++;
         return;
     }
-    worker->totals.ours++;
-    take_gap(worker, frame->time_ns);
-    take_ours(&worker->records[signature.stream - 1], frame, &signature);
+    const uint16_t *segments = worker->wishes.segment_bytes;
+    uint32_t segment_bytes = segments != NULL ? segments[signature.stream - 1] : 0;
+    if (segment_bytes != 0)
+        take_run(worker, frame, &signature, segment_bytes);
+    else
+        take_ours(worker, frame, &signature);
 }
 
 static bool take_blocks(struct receive_worker *worker)

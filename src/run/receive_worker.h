@@ -48,9 +48,11 @@ struct receive_snapshot {
 
 struct receive_worker;
 struct receive_worker_wishes {
-    const char *name;          /* of the thread, at most 15 bytes */
-    struct receiver *receiver; /* borrowed; closed by the main thread after receive_worker_free */
-    uint32_t streams;          /* stream numbers in signatures are 1 … streams */
+    const char *name;              /* of the thread, at most 15 bytes */
+    struct receiver *receiver;     /* borrowed; closed by the main thread after receive_worker_free */
+    uint32_t streams;              /* stream numbers in signatures are 1 … streams */
+    const uint16_t *segment_bytes; /* per stream, of a segment's payload where runs may arrive uncut, else 0;
+                                      borrowed; NULL: nowhere */
     struct ev_loop *main_loop;
     bool confine;
 };

@@ -192,6 +192,29 @@ static void truncated_frames_are_foreign_and_never_overread(void **unused)
     }
 }
 
+/* Three segments of 30 bytes behind headers of 42, where the first of the run is not the stream's first. */
+static void segments_of_an_uncut_run_are_counted(void **unused)
+{
+    enum { HEADERS = 42, SEGMENT = 30, SEGMENTS = 3, BYTES = HEADERS + SEGMENT * SEGMENTS };
+    uint8_t frame[BYTES] = {0};
+    struct signature last;
+    struct signature_stamp next = stamp;
+    (void)unused;
+    for (uint32_t i = 1; i <= SEGMENTS; i++, next.sequence++)
+        signature_write(frame + HEADERS + i * SEGMENT - SIGNATURE_BYTES, &next);
+    assert_true(signature_find(frame, BYTES, BYTES, stamp.nonce, &last));
+    assert_int_equal(last.end, BYTES);
+    assert_int_equal(last.sequence, 0); /* numbers wrap */
+    assert_int_equal(signature_run(frame, &last, SEGMENT, stamp.nonce), 3);
+    assert_int_equal(signature_run(frame, &last, SEGMENT - 1, stamp.nonce), 1);
+    assert_int_equal(signature_run(frame, &last, BYTES + 1, stamp.nonce), 1);
+    frame[HEADERS + SEGMENT - 1] ^= 1; /* the first is spoilt */
+    assert_int_equal(signature_run(frame, &last, SEGMENT, stamp.nonce), 2);
+    next.sequence = 5; /* the second is another frame's */
+    signature_write(frame + HEADERS + 2 * SEGMENT - SIGNATURE_BYTES, &next);
+    assert_int_equal(signature_run(frame, &last, SEGMENT, stamp.nonce), 1);
+}
+
 static void noise_is_foreign(void **unused)
 {
     uint8_t frame[FRAME_BYTES];
@@ -220,6 +243,7 @@ int main(void)
         cmocka_unit_test(found_in_every_shape_padded_or_not),
         cmocka_unit_test(found_at_the_end_when_a_tunnel_hides_the_datagram),
         cmocka_unit_test(truncated_frames_are_foreign_and_never_overread),
+        cmocka_unit_test(segments_of_an_uncut_run_are_counted),
         cmocka_unit_test(noise_is_foreign),
     };
     state = 20240601;
