@@ -113,9 +113,12 @@ def table_names(path, table, row):
 
 
 def page(name):
-    """A manual page as it was made, roff's escapes taken out."""
-    with open(os.path.join(BUILD, "man", name), encoding="utf-8") as text:
-        return text.read().replace("\\-", "-").replace("\\&", "")
+    """A manual page as it was made, roff's escapes taken out; empty when it was not made."""
+    try:
+        with open(os.path.join(BUILD, "man", name), encoding="utf-8") as text:
+            return text.read().replace("\\-", "-").replace("\\&", "")
+    except FileNotFoundError:
+        return ""
 
 
 def undocumented_keys():
@@ -152,14 +155,10 @@ def undocumented_commands():
             yield f"volleyctl.1 does not have {verb}"
 
 
-def pages_of_manual():
-    return sorted(os.listdir(os.path.join(BUILD, "man")))
-
-
 def faulty_pages():
     """What mandoc and groff find wrong with the pages."""
-    for name in pages_of_manual():
-        path = os.path.join(BUILD, "man", name)
+    for source in (path for path in files() if re.match(r"man/.*\.\d\.in$", path)):
+        path = os.path.join(BUILD, source[:-len(".in")])
         for command in (["mandoc", "-T", "lint", "-W", "warning", path], ["groff", "-ww", "-Kutf8", "-t", "-man", "-Tutf8", "-z", path]):
             if shutil.which(command[0]):
                 done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -204,7 +203,10 @@ def undistributed(tracked):
     """What `make dist` would leave out."""
     with tempfile.TemporaryDirectory(prefix="volleyd-dist-") as directory:
         folder = os.path.join(directory, "volleyd")
-        subprocess.run(["make", "-C", BUILD, "distdir", f"distdir={folder}"], capture_output=True, check=True)
+        done = subprocess.run(["make", "-C", BUILD, "distdir", f"distdir={folder}"], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            yield from ["make distdir fails:", *done.stderr.splitlines()[-5:]]
+            return
         for path in tracked:
             if path not in NOT_DISTRIBUTED and not os.path.exists(os.path.join(folder, path)):
                 yield f"{path} is not distributed"
