@@ -121,6 +121,10 @@ static int swap(struct control *control, const struct plan *plan, json_t *warnin
     change->control = control;
     change->warnings = json_incref(warnings);
     change->summary = view_difference(volley_plan(control->volley), plan, warnings);
+    if (change->summary == NULL) {
+        change_free(change);
+        return err_set(err, -ENOMEM, "no memory");
+    }
     control->change = change;
     volley_replace(control->volley, plan, on_replaced, change);
     return 0;
@@ -187,6 +191,15 @@ static void use_plan(struct control *control, struct call *call, const struct pl
     json_decref(warnings);
 }
 
+/* What was refused without a word was refused for want of memory. */
+static void fail_change(struct call *call, const struct complaints *complaints)
+{
+    if (complaints_count(complaints) > 0)
+        fail_complaints(call, complaints);
+    else
+        fail(call, &(struct err){.code = -ENOMEM, .text = "no memory"});
+}
+
 static void change_for(struct call *call, struct control *control, compile *compile_it, bool dry)
 {
     struct complaints *complaints = complaints_new();
@@ -196,7 +209,7 @@ static void change_for(struct call *call, struct control *control, compile *comp
     else if (control->change != NULL)
         fail(call, &(struct err){.code = -EBUSY, .text = "another change is under way"});
     else if (compile_it(control, call, &plan, complaints) < 0)
-        fail_complaints(call, complaints);
+        fail_change(call, complaints);
     else
         use_plan(control, call, plan, dry, complaints);
     plan_unref(plan);

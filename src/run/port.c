@@ -128,6 +128,12 @@ struct errand *errand_new(port_done *done, void *context)
     return errand;
 }
 
+void errand_fail(struct errand *errand, int result)
+{
+    if (errand != NULL && errand->result == 0)
+        errand->result = result;
+}
+
 static void errand_settle(struct errand *errand)
 {
     if (!errand->sealed || errand->waiting > 0)
@@ -169,8 +175,7 @@ static void on_answer(struct order *order)
         let_go(&sent->port->queues[sent->queue], order->sendloop);
     if (errand != NULL) {
         errand->waiting--;
-        if (order->result < 0 && errand->result == 0)
-            errand->result = order->result;
+        errand_fail(errand, order->result);
     }
     free(order->parts);
     free(sent);
@@ -187,6 +192,7 @@ int port_order(struct port *port, uint32_t queue, const struct order *order, str
     struct sent_order *sent = calloc(1, sizeof *sent);
     if (sent == NULL) {
         free(order->parts);
+        errand_fail(errand, -ENOMEM);
         return -ENOMEM;
     }
     sent->order = *order;

@@ -84,6 +84,9 @@ struct errand; /* counts the answers of several orders */
 struct errand *errand_new(port_done *done, void *context);
 void errand_seal(struct errand *errand); /* no more orders; done is called when all have answered, at once
                                             when there were none */
+/* What it is for could not all be asked: that is its answer, unless an earlier one says why already. NULL is
+ * fine. */
+void errand_fail(struct errand *errand, int result);
 int port_order(struct port *port, uint32_t queue, const struct order *order, struct errand *errand);
 /* A new sendloop for a queue from these parts (all that the queue has). The old one is freed when the worker
  * has let go, which errand waits for. */

@@ -168,6 +168,7 @@ static int order_streams(struct volley *volley, struct port *port, const struct 
         result = port_order(port, q, &one, errand);
     }
     lists_free(lists, port->queue_count);
+    errand_fail(errand, result);
     return result;
 }
 
@@ -374,6 +375,14 @@ static struct stream *stream_since(struct volley *volley, const struct plan *the
 
 static void check_ended(struct volley *volley, uint32_t port);
 
+static bool has_begun(const struct stream *stream)
+{
+    for (uint32_t p = 0; stream->parts != NULL && p < stream->part_count; p++)
+        if (atomic_load_explicit(&stream->parts[p]->state, memory_order_acquire) == PART_RUNNING)
+            return true;
+    return false;
+}
+
 static void on_started(void *context, int result)
 {
     struct starting *starting = context;
@@ -383,8 +392,13 @@ static void on_started(void *context, int result)
         goto out;
     for (uint32_t i = 0; i < starting->chosen.count; i++) {
         struct stream *stream = stream_since(volley, starting->plan, starting->chosen.streams[i]);
-        if (stream != NULL)
-            stream->starting = false;
+        if (stream == NULL)
+            continue;
+        stream->starting = false;
+        if (result < 0 && !has_begun(stream)) {
+            stream->state = STREAM_FAILED;
+            set_reason(stream, "it could not be started");
+        }
     }
     for (uint32_t p = 0; p < volley->plan->port_count; p++) /* some may have ended already */
         check_ended(volley, p);
@@ -695,7 +709,7 @@ static void on_stopped(void *context, int result)
         if (stream == NULL)
             continue;
         stream->stopping = false;
-        if (!stream_is_active(stream))
+        if (!stream_is_active(stream) || result == -ENOMEM) /* some were not told: they go on */
             continue;
         stream->state = stopping->state;
         set_reason(stream, stopping->reason);
@@ -703,7 +717,8 @@ static void on_stopped(void *context, int result)
     if (result == -ETIMEDOUT) {
         volley->undrained = true;
         err_set(&err, result, "some frames could not be drained in time; they stay in in_flight");
-    }
+    } else if (result < 0)
+        err_set(&err, result, "not all streams could be stopped: %s", strerror(-result));
     streams_note_ended(volley);
     if (stopping->done != NULL)
         stopping->done(stopping->context, result, &err);
@@ -824,6 +839,10 @@ static int choose_active(struct volley *volley, const struct selection *which, s
 
 int streams_pause(struct volley *volley, struct chosen *chosen, bool by_link, const char *reason)
 {
+    const struct order order = {.kind = ORDER_PAUSE};
+    int result = order_everywhere(volley, chosen, &order, NULL);
+    if (result < 0)
+        return result;
     for (uint32_t i = 0; i < chosen->count; i++) {
         struct stream *stream = &volley->streams[chosen->streams[i]];
         if (by_link && stream->state == STREAM_PAUSED)
@@ -832,8 +851,7 @@ int streams_pause(struct volley *volley, struct chosen *chosen, bool by_link, co
         stream->paused_by_link = by_link;
         set_reason(stream, reason);
     }
-    const struct order order = {.kind = ORDER_PAUSE};
-    return order_everywhere(volley, chosen, &order, NULL);
+    return 0;
 }
 
 int volley_pause(struct volley *volley, const struct selection *which, struct err *err)
@@ -861,14 +879,17 @@ static void keep_paused(const struct volley *volley, struct chosen *chosen, bool
 
 int streams_resume(struct volley *volley, struct chosen *chosen)
 {
+    const struct order order = {.kind = ORDER_RESUME};
+    int result = order_everywhere(volley, chosen, &order, NULL);
+    if (result < 0)
+        return result;
     for (uint32_t i = 0; i < chosen->count; i++) {
         struct stream *stream = &volley->streams[chosen->streams[i]];
         stream->state = STREAM_RUNNING;
         stream->paused_by_link = false;
         stream->reason[0] = 0;
     }
-    const struct order order = {.kind = ORDER_RESUME};
-    return order_everywhere(volley, chosen, &order, NULL);
+    return 0;
 }
 
 int volley_resume(struct volley *volley, const struct selection *which, struct err *err)
@@ -881,6 +902,8 @@ int volley_resume(struct volley *volley, const struct selection *which, struct e
     result = chosen.count > 0 ? streams_resume(volley, &chosen)
                               : err_set(err, -EBUSY, "no stream of these is paused");
     free(chosen.streams);
+    if (result == -ENOMEM)
+        err_set(err, result, "out of memory");
     return result;
 }
 
