@@ -2,8 +2,9 @@
 /* When frames arrive: the kernel's receive time stamps of an interface, nanoseconds as 64-bit words on
  * standard output.
  *
- *   gaps INTERFACE SECONDS     stderr: "ready", and at the end what the socket had no room for
+ *   gaps INTERFACE SECONDS
  *
+ * Ends then, or at SIGTERM. Says "ready" on standard error, and at the end what the socket had no room for.
  * The stamp is taken as the frame enters the stack, on the sender's core over a veth: how late this program
  * is scheduled does not matter, only that its buffer is large enough. */
 #include <arpa/inet.h>
@@ -11,6 +12,7 @@
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +40,14 @@ static int listen_on(const char *interface)
         bind(fd, (struct sockaddr *)&address, sizeof address) != 0)
         return -1;
     return fd;
+}
+
+static volatile sig_atomic_t over;
+
+static void on_signal(int number)
+{
+    (void)number;
+    over = 1;
 }
 
 static uint64_t now_ns(void)
@@ -89,7 +99,8 @@ int main(int argc, char **argv)
         return die(argv[1]);
     fprintf(stderr, "ready\n");
     uint64_t end_ns = now_ns() + (uint64_t)(atof(argv[2]) * 1e9);
-    while (now_ns() < end_ns) {
+    signal(SIGTERM, on_signal);
+    while (!over && now_ns() < end_ns) {
         struct pollfd readable = {.fd = fd, .events = POLLIN};
         if (poll(&readable, 1, 20) > 0)
             take(fd);

@@ -1,0 +1,62 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Lines that tests reach, folder by folder: `make coverage [COVERAGE="unit control"]`.
+
+    coverage.py BUILD [SUITE…]        a build with --enable-coverage; without suites all but those that only look at text
+
+Exit 1 when a folder is below its goal. The ten files with the most lines that nothing reaches are named."""
+
+import collections
+import json
+import os
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(HERE)
+SUITES = ("unit", "platform", "control", "cli", "packet", "netns")
+GOALS = {"config": 90, "packet": 90, "pace": 90, "control": 90, "engine": 90}
+OTHERS = 80
+
+
+def forget(build):
+    for folder, _, files in os.walk(build):
+        for name in files:
+            if name.endswith(".gcda"):
+                os.unlink(os.path.join(folder, name))
+
+
+def lines_reached(build):
+    """(file, lines, lines reached)"""
+    out = subprocess.run(["gcovr", "--root", TOP, "--object-directory", build, "--filter", os.path.join(TOP, "src") + "/", "--json-summary",
+                          "--gcov-ignore-parse-errors", "-j", "2", build], check=True, stdout=subprocess.PIPE, text=True, cwd=build).stdout
+    return [(f["filename"], f["line_total"], f["line_covered"]) for f in json.loads(out)["files"] if f["line_total"] > 0]
+
+
+def folder_of(name):
+    return name.split("/")[1]
+
+
+def main():
+    build, suites = os.path.abspath(sys.argv[1]), sys.argv[2:] or SUITES
+    forget(build)
+    # Code that is not optimised is slower: bounds in time are scaled. A suite that fails is told, its lines count.
+    environment = dict(os.environ, VOLLEYD_BUILD=build, VOLLEYD_SLOW=os.environ.get("VOLLEYD_SLOW", "3"))
+    tests = subprocess.run([os.path.join(HERE, "run"), *suites], env=environment, check=False)
+    files = lines_reached(build)
+    total, reached = collections.Counter(), collections.Counter()
+    for name, lines, hit in files:
+        total[folder_of(name)] += lines
+        reached[folder_of(name)] += hit
+    short = 0
+    print(f"{'folder':<10} {'lines':>6} {'reached':>8} {'goal':>5}")
+    for folder in sorted(total):
+        goal, share = GOALS.get(folder, OTHERS), 100 * reached[folder] / total[folder]
+        short += share < goal
+        print(f"{folder:<10} {total[folder]:6} {share:7.1f}% {goal:4}%{'  below' if share < goal else ''}")
+    print("least reached: " + ", ".join(f"{name} {lines - hit}" for name, lines, hit in sorted(files, key=lambda f: f[2] - f[1])[:10]))
+    return 1 if short or tests.returncode else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
