@@ -131,18 +131,20 @@ class Soak:
     def __init__(self, place, seed):
         self.place, self.random, self.open = place, random.Random(seed), []
         self.done, self.last = collections.Counter(), collections.deque(maxlen=30)
-        self.refused = collections.Counter()
+        self.accepted, self.refused = collections.Counter(), collections.Counter()
         self.names = list(NAMES)
 
     def call(self, method, **parameters):
-        """A refusal is an answer; silence is not."""
+        """A refusal is an answer; silence is not, and what is asked here is never nonsense."""
         self.last.append((method, str(parameters)[:120]))
         try:
-            return self.place.daemon.call(method, **parameters)
+            answer = self.place.daemon.call(method, **parameters)
+            self.accepted[method] += 1
+            return answer
         except netns.Error as error:
             self.refused[error.name.rpartition(".")[2]] += 1
             self.last.append(("refused", str(error)[:200]))
-            if error.name.startswith("org.varlink.service.") or error.name.endswith("Undrained"):
+            if error.name.startswith("org.varlink.service.") or error.name.endswith(("Undrained", "Invalid", "NotFound")):
                 raise Failure(f"{method} {parameters}: {error}") from error
             return None
 
@@ -159,7 +161,7 @@ class Soak:
         self.call("Pause", streams=self.some()[:1])
 
     def resume(self):
-        self.call("Resume", streams=self.some()[:1])
+        self.call("Resume", **({"streams": self.some()[:1]} if self.random.random() < 0.5 else {}))
 
     def rate(self):
         name = self.some()[:1]
@@ -175,8 +177,9 @@ class Soak:
             self.names = [*NAMES, *extra]
 
     def apply(self):
-        many = [{"name": "many", "port": "east", "template": "plain", "rate": "5pps", "duration": "forever", "copies": 1000}]
-        if self.call("Apply", streams=many, add=True) is not None:
+        many = [{"name": "many", "port": "east", "template": "many", "rate": "5pps", "duration": "forever", "copies": 1000}]
+        template = [{"ethernet": {"src": netns.EAST_MAC, "dst": netns.WEST_MAC}}, {"ipv4": {"src": "198.18.0.1", "dst": "198.19.0.1"}}, {"udp": {"src": 1, "dst": 2}}]
+        if self.call("Apply", streams=many, templates={"many": template}, add=True) is not None:
             self.names.append("many")
             self.call("Start", streams=["many"])
 
@@ -304,6 +307,8 @@ def soak(place, seconds, seed):
             raise Failure(f"memory grew from {baseline_rss} to {rss} KiB")
         if place.far.counter("peer3", "rx_packets") != 0:
             raise Failure("frames on an interface that was not allowed")
+        if len(task.accepted) < 7:
+            raise Failure(f"only {', '.join(task.accepted)} were ever accepted: this soak shows nothing")
         place.daemon.stop()
         place.gaps.send_signal(15)
         check_windows(read_stamps(place))
@@ -311,7 +316,8 @@ def soak(place, seconds, seed):
         print("\n".join(f"  {method} {parameters}" for method, parameters in task.last))
         print(place.daemon.log()[-3000:])
         raise
-    print("done: " + ", ".join(f"{n} {k}" for k, n in sorted(task.done.items())) + "; refused: " +
+    print("done: " + ", ".join(f"{n} {k}" for k, n in sorted(task.done.items())) + "; accepted: " +
+          ", ".join(f"{n} {k}" for k, n in sorted(task.accepted.items())) + "; refused: " +
           (", ".join(f"{n} {k}" for k, n in sorted(task.refused.items())) or "nothing"))
 
 

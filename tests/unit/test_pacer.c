@@ -367,6 +367,60 @@ static void test_random_arrivals_are_exponential_and_repeat_with_their_seed(void
     pacer_free(again);
 }
 
+/* The natural logarithm by its series, for x in (0, 1]. */
+static double logarithm(double x)
+{
+    double halvings = 0, z, sum = 0, power;
+    for (; x < 0.75; x *= 2)
+        halvings++;
+    power = z = (x - 1) / (x + 1);
+    for (int k = 1; k < 60; k += 2, power *= z * z)
+        sum += 2 * power / k;
+    return sum - halvings * 0.69314718055994530942;
+}
+
+/* splitmix64 as Vigna published it: the gaps of a seed are the same for ever. */
+static void test_random_gaps_are_the_seeds(void **state)
+{
+    (void)state;
+    enum { MEAN_NS = 1000000 };
+    struct pace_shape shape = {.rate = frames(1000, 1), .poisson = true, .seed = 7, .duration_ns = FOREVER};
+    struct pacer *pacer = started(&shape);
+    uint64_t x = shape.seed, was_ns = pacer_deadline(pacer);
+    for (size_t k = 0; k < 1000; k++) {
+        uint64_t z = x += UINT64_C(0x9e3779b97f4a7c15);
+        z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+        z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+        z ^= z >> 31;
+        double gap_ns = -logarithm((double)(z | 1) / 18446744073709551616.0) * MEAN_NS;
+        pacer_advance(pacer, 60);
+        double off_ns = (double)(pacer_deadline(pacer) - was_ns) - gap_ns;
+        /* A line between 128 points of the logarithm is off by at most 1 / (8 · 128²) = 7.6e-6 of the mean.
+         */
+        if (off_ns < -9 || off_ns > 9)
+            fail_msg("gap %zu is off by %.1f ns of %.0f", k, off_ns, gap_ns);
+        was_ns = pacer_deadline(pacer);
+    }
+    pacer_free(pacer);
+}
+
+static void test_random_arrivals_at_no_rate_never_come(void **state)
+{
+    (void)state;
+    struct pace_shape shape = {.rate = frames(1000, 1), .poisson = true, .seed = 7, .duration_ns = FOREVER};
+    const struct pace_rate nothing = frames(0, 1), again = frames(1000, 1);
+    struct pacer *pacer = started(&shape);
+    pacer_set_rate(pacer, &nothing, NOW + 1);
+    while (pacer_deadline(pacer) < NOW + 1)
+        pacer_advance(pacer, 60);
+    assert_int_equal(pacer_deadline(pacer), DEADLINE_NEVER);
+    pacer_advance(pacer, 60);
+    assert_int_equal(pacer_deadline(pacer), DEADLINE_NEVER);
+    pacer_set_rate(pacer, &again, NOW + 5000000);
+    assert_true(pacer_deadline(pacer) < DEADLINE_NEVER);
+    pacer_free(pacer);
+}
+
 static void test_a_rate_change_keeps_the_share_of_the_gap(void **state)
 {
     (void)state;
@@ -568,6 +622,8 @@ int main(void)
         cmocka_unit_test_setup(test_ramps, setup),
         cmocka_unit_test(test_a_ramp_of_a_day_in_bits_stays_exact_to_a_nanosecond),
         cmocka_unit_test(test_random_arrivals_are_exponential_and_repeat_with_their_seed),
+        cmocka_unit_test(test_random_gaps_are_the_seeds),
+        cmocka_unit_test(test_random_arrivals_at_no_rate_never_come),
         cmocka_unit_test(test_a_rate_change_keeps_the_share_of_the_gap),
         cmocka_unit_test(test_a_change_of_unit_keeps_the_share_of_the_gap),
         cmocka_unit_test(test_deadlines_before_a_change_stand_at_the_old_rate),
