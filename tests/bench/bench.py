@@ -99,16 +99,20 @@ class Process:
         self.name, self.command = name, command
 
     def run(self, namespace, seconds):
-        process = namespace.popen(self.command)
+        process = namespace.popen(self.command, start_new_session=True)
         try:
             return slice_of(namespace, process.pid, seconds)
-        finally:
-            process.send_signal(signal.SIGINT)
+        finally:  # with its children: trafgen leaves its sender behind
+            os.killpg(process.pid, signal.SIGINT)
             try:
                 process.wait(3)
             except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+                pass
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            process.wait()
 
 
 class Volleyd:
