@@ -230,9 +230,9 @@ def test_connections_over_the_limit_are_told_busy(busy):
     for reader in readers:
         reader.call("Counters", limit=0)
     with busy.reader() as late:
-        with pytest.raises((Error, EOFError)) as caught:
+        with pytest.raises((Error, EOFError, ConnectionError)) as caught:  # closed before, while or after we speak
             late.call("Counters")
-        assert caught.type is EOFError or caught.value.name == "io.volleyd.Busy"
+        assert caught.type is not Error or caught.value.name == "io.volleyd.Busy"
     writers = [busy.client() for _ in range(15)]  # and the bystander
     for writer in writers:
         writer.call("Counters", limit=0)
