@@ -16,7 +16,7 @@
 /* Wide enough that a stream at common rates is dealt out once or twice on its way, narrow enough that few
  * entries share a slot of level 0, which is searched: measured by bench-schedule. */
 enum { LEVELS = 9, SLOTS = 64, SLOT_BITS = 6, FIRST_BITS = 10, FIRST_WIDTH_NS = 1 << FIRST_BITS };
-enum { NOBODY = UINT32_MAX };
+enum { NOBODY = SCHEDULE_NOBODY };
 /* How far a slot of a higher level is searched for its first deadline before its beginning must do. */
 enum { LOOK_AT_MOST = 16 };
 
@@ -413,4 +413,30 @@ void schedule_sent(struct schedule *schedule, uint32_t id, uint32_t frame_bytes,
         entry->time_ns = hold_back(schedule, entry, next_ns - sent_ns, now_ns);
     entry->state = STATE_PACED;
     wheel_insert(schedule, id);
+}
+
+/* The next in its slot, else the first of the next slot in use on the lowest level. */
+static uint32_t following_in_wheel(const struct schedule *schedule, const struct entry *entry)
+{
+    if (entry->next != NOBODY || entry->slot >= SLOTS)
+        return entry->next;
+    unsigned turn = (entry->slot + 1u) % SLOTS;
+    uint64_t used = schedule->slots_used[0];
+    uint64_t turned = used >> turn | used << (SLOTS - turn) % SLOTS;
+    return turned == 0 ? NOBODY : schedule->heads[(turn + (unsigned)__builtin_ctzll(turned)) % SLOTS];
+}
+
+uint32_t schedule_following(const struct schedule *schedule, uint32_t id)
+{
+    const struct entry *entry = &schedule->entries[id];
+    uint32_t next = NOBODY;
+    if (entry->state == STATE_MAX)
+        next = entry->next;
+    else if (entry->state == STATE_PACED)
+        next = following_in_wheel(schedule, entry);
+    __builtin_prefetch(entry->pacer, 1);
+    if (next == id || next == NOBODY)
+        return NOBODY;
+    __builtin_prefetch(&schedule->entries[next], 1);
+    return next;
 }

@@ -51,4 +51,9 @@ void schedule_next(struct schedule *schedule, uint64_t now_ns, schedule_frame_by
 /* The frame that SCHEDULE_SEND named was put on the ring with so many bytes in memory. */
 void schedule_sent(struct schedule *schedule, uint32_t id, uint32_t frame_bytes, uint64_t now_ns);
 
+/* Who probably comes after id (a hint for prefetching, nothing depends on it), or SCHEDULE_NOBODY. Brings
+ * what the schedule itself will touch of it into the cache. */
+#define SCHEDULE_NOBODY UINT32_MAX
+uint32_t schedule_following(const struct schedule *schedule, uint32_t id);
+
 #endif

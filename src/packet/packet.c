@@ -21,7 +21,7 @@ struct packet_cursor {
     struct vary_cursor *vary;    /* owned; NULL when nothing varies */
     struct size_cursor size;
     uint32_t part, parts;
-    uint32_t *sums; /* owned; one a patch, one a check */
+    uint32_t sums[]; /* one a patch, one a check */
 };
 
 /* ---- facts ---- */
@@ -85,14 +85,16 @@ void packet_destination(const struct packet *packet, uint8_t mac[6])
 
 struct packet_cursor *packet_cursor_new(const struct packet *packet, uint32_t part, uint32_t parts)
 {
-    struct packet_cursor *cursor = calloc(1, sizeof *cursor);
+    size_t sums = (size_t)packet->patch_count + packet->check_count;
+    struct packet_cursor *cursor = calloc(1, sizeof *cursor + sums * sizeof *cursor->sums);
     if (cursor == NULL)
         return NULL;
-    *cursor = (struct packet_cursor){.packet = packet, .part = part, .parts = parts};
-    cursor->sums = calloc((size_t)packet->patch_count + packet->check_count + 1, sizeof *cursor->sums);
+    cursor->packet = packet;
+    cursor->part = part;
+    cursor->parts = parts;
     if (packet->vary != NULL)
         cursor->vary = vary_cursor_new(packet->vary, part, parts);
-    if (cursor->sums == NULL || (packet->vary != NULL && cursor->vary == NULL)) {
+    if (packet->vary != NULL && cursor->vary == NULL) {
         packet_cursor_free(cursor);
         return NULL;
     }
@@ -105,8 +107,13 @@ void packet_cursor_free(struct packet_cursor *cursor)
     if (cursor == NULL)
         return;
     vary_cursor_free(cursor->vary);
-    free(cursor->sums);
     free(cursor);
+}
+
+void packet_cursor_prefetch(const struct packet_cursor *cursor)
+{
+    if (cursor->vary != NULL)
+        vary_prefetch(cursor->vary);
 }
 
 void packet_cursor_reset(struct packet_cursor *cursor)
@@ -218,7 +225,7 @@ static uint32_t write_crc(const struct packet_cursor *cursor, const struct check
     return checksum_sum(frame, check->offset, check->offset + 4u);
 }
 
-static void write_checks(const struct packet_cursor *cursor, uint8_t *restrict frame)
+static void write_checks(struct packet_cursor *cursor, uint8_t *restrict frame)
 {
     const struct packet *packet = cursor->packet;
     const uint16_t *base = row_of(cursor) + packet->cell_count;

@@ -82,6 +82,9 @@ struct packet_cursor; /* allocated by packet_cursor_new on the main thread */
  * of values, none twice. NULL when memory is out. */
 struct packet_cursor *packet_cursor_new(const struct packet *packet, uint32_t part, uint32_t parts);
 void packet_cursor_free(struct packet_cursor *cursor);
+/* Into the cache what the next packet_patch() walks; the cursor itself must be there already. Worker thread.
+ */
+void packet_cursor_prefetch(const struct packet_cursor *cursor);
 void packet_cursor_reset(struct packet_cursor *cursor); /* back to the first frame */
 
 /* Length in memory of the next frame, without moving. Worker thread; no division, no allocation. */

@@ -79,6 +79,7 @@ struct vary_cursor *vary_cursor_new(const struct vary *vary, uint32_t part, uint
 void vary_cursor_free(struct vary_cursor *cursor);
 void vary_cursor_reset(struct vary_cursor *cursor);
 const unsigned __int128 *vary_values(const struct vary_cursor *cursor); /* vary_count() of them */
+void vary_prefetch(const struct vary_cursor *cursor); /* into the cache: it is stepped soon */
 void vary_step(struct vary_cursor *cursor);
 
 #endif

@@ -57,9 +57,18 @@ struct entry {
     wide range_bits;           /* or, over 64 bits: ones up to the highest bit of to - from. Else 0 */
 };
 
+struct gait {        /* how one entry moves, for cursors of so many parts */
+    wide delta, one; /* what places, and one place more, add to the value */
+    wide back;       /* what a wrap takes away */
+    uint64_t places; /* a step moves so many on, below its period … */
+    uint64_t carry;  /* … and hands so many whole periods to the children */
+    uint64_t flow_places;
+};
+
 struct vary {
     uint32_t count;
     struct entry *entries; /* owned */
+    struct gait *gaits;    /* owned; one an entry, for one part */
 };
 
 /* ---- values by place ---- */
@@ -117,15 +126,10 @@ static wide value_at(const struct entry *entry, uint64_t place)
 
 /* ---- the cursor ---- */
 
-struct walk {        /* where one entry stands and how it moves */
-    uint64_t place;  /* below its period */
-    uint64_t flow;   /* place within its flows */
-    bool wrapped;    /* in the last step that it took part in */
-    uint64_t places; /* constant: a step moves so many on, below its period … */
-    uint64_t carry;  /* … and hands so many whole periods to the children */
-    wide delta, one; /* constant: what places, and one place more, add to the value */
-    wide back;       /* constant: what a wrap takes away */
-    uint64_t flow_places;
+struct walk {       /* where one entry stands */
+    uint64_t place; /* below its period */
+    uint64_t flow;  /* place within its flows */
+    bool wrapped;   /* in the last step that it took part in */
 };
 
 struct stand {
@@ -134,20 +138,23 @@ struct stand {
 };
 
 struct vary_cursor {
-    const struct vary *vary; /* borrowed */
+    const struct vary *vary;  /* borrowed */
+    const struct gait *gaits; /* vary's, which all undivided cursors share, or own_gaits */
+    struct gait *own_gaits;   /* owned; NULL when undivided */
     uint32_t part, parts;
-    wide *values;       /* owned; one an entry */
-    struct walk *walks; /* owned; one an entry */
+    struct walk *walks; /* one an entry, behind values */
     struct stand
         *restarts; /* owned; row g, one an entry: where place g of its flows begins. NULL: no flows */
+    wide values[]; /* one an entry; with the walks behind them all that a step writes is in one piece */
 };
 
-static void move_value(const struct entry *entry, const struct walk *walk, bool more, wide *value)
+static void move_value(const struct entry *entry, const struct gait *gait, const struct walk *walk, bool more,
+                       wide *value)
 {
     switch (entry->op) {
     case OP_INCREMENT:
     case OP_DECREMENT:
-        *value += walk->delta + (more ? walk->one : 0) - (walk->wrapped ? walk->back : 0);
+        *value += gait->delta + (more ? gait->one : 0) - (walk->wrapped ? gait->back : 0);
         break;
     case OP_RANDOM:
         *value = random_value(entry, walk->place);
@@ -156,9 +163,9 @@ static void move_value(const struct entry *entry, const struct walk *walk, bool 
         *value = entry->values[walk->place];
         break;
     case OP_PATTERN: /* ones outside the mask let the carries through */
-        *value = (((*value | ~entry->mask) + walk->delta) & entry->mask) | entry->fixed;
+        *value = (((*value | ~entry->mask) + gait->delta) & entry->mask) | entry->fixed;
         if (more)
-            *value = (((*value | ~entry->mask) + walk->one) & entry->mask) | entry->fixed;
+            *value = (((*value | ~entry->mask) + gait->one) & entry->mask) | entry->fixed;
         break;
     }
 }
@@ -167,14 +174,15 @@ static void move_value(const struct entry *entry, const struct walk *walk, bool 
 static bool advance(struct vary_cursor *cursor, uint32_t i)
 {
     const struct entry *entry = &cursor->vary->entries[i];
+    const struct gait *gait = &cursor->gaits[i];
     struct walk *walk = &cursor->walks[i];
     bool more = entry->parent != NO_PARENT && cursor->walks[entry->parent].wrapped;
-    walk->place += walk->places + more;
+    walk->place += gait->places + more;
     walk->wrapped = entry->period != 0 && walk->place >= entry->period;
     if (walk->wrapped)
         walk->place -= entry->period;
-    move_value(entry, walk, more, &cursor->values[i]);
-    return walk->wrapped || walk->carry != 0;
+    move_value(entry, gait, walk, more, &cursor->values[i]);
+    return walk->wrapped || gait->carry != 0;
 }
 
 /* Counts the flows of a root. At their end the subtree starts again: at the place that the limit leaves to
@@ -183,7 +191,7 @@ static bool restart(struct vary_cursor *cursor, uint32_t root)
 {
     const struct entry *entry = &cursor->vary->entries[root];
     struct walk *walk = &cursor->walks[root];
-    walk->flow += walk->flow_places;
+    walk->flow += cursor->gaits[root].flow_places;
     if (walk->flow >= entry->flows)
         walk->flow -= entry->flows;
     else if (cursor->parts <= entry->flows)
@@ -194,6 +202,13 @@ static bool restart(struct vary_cursor *cursor, uint32_t root)
         cursor->values[i] = stand->value;
     }
     return true;
+}
+
+void vary_prefetch(const struct vary_cursor *cursor)
+{
+    const char *at = (const char *)cursor, *end = (const char *)(cursor->values + 3);
+    for (; at < end; at += 64)
+        __builtin_prefetch(at, 1);
 }
 
 void vary_step(struct vary_cursor *cursor)
@@ -230,25 +245,34 @@ static struct stand stand_after(const struct vary *vary, uint32_t i, uint64_t n)
     return (struct stand){place, value_at(entry, place)};
 }
 
-static struct walk walk_of(const struct vary *vary, uint32_t i, uint32_t parts)
+static struct gait gait_of(const struct vary *vary, uint32_t i, uint32_t parts)
 {
     const struct entry *entry = &vary->entries[i];
     uint64_t times = times_of(vary, i, parts);
-    struct walk walk = {.places = times};
+    struct gait gait = {.places = times};
     if (entry->period != 0) {
-        walk.places = times % entry->period;
-        walk.carry = times / entry->period;
+        gait.places = times % entry->period;
+        gait.carry = times / entry->period;
     }
-    walk.delta = entry->step * walk.places;
-    walk.one = entry->step;
-    walk.back = entry->step * entry->period;
+    gait.delta = entry->step * gait.places;
+    gait.one = entry->step;
+    gait.back = entry->step * entry->period;
     if (entry->op == OP_PATTERN) {
-        walk.delta = spread(walk.delta, entry->mask);
-        walk.one = spread(walk.one, entry->mask);
+        gait.delta = spread(gait.delta, entry->mask);
+        gait.one = spread(gait.one, entry->mask);
     }
     if (entry->flows != 0)
-        walk.flow_places = parts <= entry->flows ? parts : parts % entry->flows;
-    return walk;
+        gait.flow_places = parts <= entry->flows ? parts : parts % entry->flows;
+    return gait;
+}
+
+/* NULL when memory is out. */
+static struct gait *gaits_of(const struct vary *vary, uint32_t parts)
+{
+    struct gait *gaits = calloc(vary->count + 1, sizeof *gaits); /* one more: never of size 0 */
+    for (uint32_t i = 0; gaits != NULL && i < vary->count; i++)
+        gaits[i] = gait_of(vary, i, parts);
+    return gaits;
 }
 
 void vary_cursor_reset(struct vary_cursor *cursor)
@@ -274,39 +298,47 @@ static bool has_flows(const struct vary *vary)
     return false;
 }
 
+static int make_restarts(struct vary_cursor *cursor)
+{
+    const struct vary *vary = cursor->vary;
+    if (!has_flows(vary))
+        return 0;
+    cursor->restarts = calloc((size_t)cursor->parts * vary->count, sizeof *cursor->restarts);
+    if (cursor->restarts == NULL)
+        return -ENOMEM;
+    for (uint32_t row = 0; row < cursor->parts; row++)
+        for (uint32_t i = 0; i < vary->count; i++)
+            cursor->restarts[(size_t)row * vary->count + i] = stand_after(vary, i, row);
+    return 0;
+}
+
 struct vary_cursor *vary_cursor_new(const struct vary *vary, uint32_t part, uint32_t parts)
 {
-    struct vary_cursor *cursor = calloc(1, sizeof *cursor);
+    size_t values_bytes = vary->count * sizeof(wide);
+    struct vary_cursor *cursor =
+        calloc(1, sizeof *cursor + values_bytes + vary->count * sizeof *cursor->walks);
     if (cursor == NULL)
         return NULL;
-    *cursor = (struct vary_cursor){.vary = vary, .part = part, .parts = parts};
-    cursor->values = calloc(vary->count + 1, sizeof *cursor->values); /* one more: never of size 0 */
-    cursor->walks = calloc(vary->count + 1, sizeof *cursor->walks);
-    if (cursor->values == NULL || cursor->walks == NULL)
-        goto fail;
-    if (has_flows(vary)) {
-        cursor->restarts = calloc((size_t)parts * vary->count, sizeof *cursor->restarts);
-        if (cursor->restarts == NULL)
-            goto fail;
-        for (uint32_t row = 0; row < parts; row++)
-            for (uint32_t i = 0; i < vary->count; i++)
-                cursor->restarts[(size_t)row * vary->count + i] = stand_after(vary, i, row);
+    cursor->vary = vary;
+    cursor->part = part;
+    cursor->parts = parts;
+    cursor->walks = (struct walk *)(void *)((char *)cursor->values + values_bytes);
+    cursor->gaits = vary->gaits;
+    if (parts > 1)
+        cursor->gaits = cursor->own_gaits = gaits_of(vary, parts);
+    if (cursor->gaits == NULL || make_restarts(cursor) < 0) {
+        vary_cursor_free(cursor);
+        return NULL;
     }
-    for (uint32_t i = 0; i < vary->count; i++)
-        cursor->walks[i] = walk_of(vary, i, parts);
     vary_cursor_reset(cursor);
     return cursor;
-fail:
-    vary_cursor_free(cursor);
-    return NULL;
 }
 
 void vary_cursor_free(struct vary_cursor *cursor)
 {
     if (cursor == NULL)
         return;
-    free(cursor->values);
-    free(cursor->walks);
+    free(cursor->own_gaits);
     free(cursor->restarts);
     free(cursor);
 }
@@ -676,6 +708,11 @@ int vary_compile(const struct node *list, vary_resolve *resolve, void *context, 
     struct entry *fitting = realloc(vary->entries, (vary->count + 1) * sizeof *fitting);
     if (fitting != NULL)
         vary->entries = fitting;
+    vary->gaits = gaits_of(vary, 1);
+    if (vary->gaits == NULL) {
+        vary_free(vary);
+        return -ENOMEM;
+    }
     *out = vary;
     return 0;
 }
@@ -687,6 +724,7 @@ void vary_free(struct vary *vary)
     for (uint32_t i = 0; vary->entries != NULL && i < vary->count; i++)
         free(vary->entries[i].values);
     free(vary->entries);
+    free(vary->gaits);
     free(vary);
 }
 

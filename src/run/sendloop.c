@@ -20,6 +20,7 @@
 #include "run/sendloop.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +33,8 @@ enum {
     COLLECT_NS = 1000000,   /* buffers need not be collected earlier than the next frame within this */
     RETRY_NS = 50000,       /* when the engine knows no better */
     ACCOUNT_NS = 100000000, /* even when nothing moves, misses and ends are accounted this often */
+    AHEAD = 3,
+    FEW_PARTS = 64, /* so many stay in the cache by themselves */
 };
 
 struct run_of_slots { /* consecutive slots of one part that are alike */
@@ -61,6 +64,7 @@ struct sendloop {
     uint32_t *touched, touched_count;
     uint32_t batch, batch_min, batch_max; /* slots */
     uint32_t part_count, active;
+    uint32_t ahead[AHEAD];  /* who is expected to come next; a hint */
     uint32_t listed, paced; /* parts that the schedule has; those of them that have deadlines */
     uint32_t sent;          /* frames in this slice */
 
@@ -539,6 +543,33 @@ static uint32_t fill_alone(struct sendloop *loop, uint32_t id, const struct engi
     return slots;
 }
 
+/* With many streams, what a frame touches is far memory. The streams that come next are known ahead: the
+ * third from now has its part fetched, the second its cursor, the first what its packet varies, each step
+ * standing on the one before. */
+static void look_ahead(struct sendloop *loop, uint32_t id)
+{
+    uint32_t *ahead = loop->ahead;
+    bool as_foreseen = ahead[0] == id;
+    ahead[0] = as_foreseen ? ahead[1] : SCHEDULE_NOBODY;
+    ahead[1] = as_foreseen ? ahead[2] : SCHEDULE_NOBODY;
+    ahead[2] = SCHEDULE_NOBODY;
+    for (uint32_t i = 0, last = id; i < AHEAD && last != SCHEDULE_NOBODY; last = ahead[i++])
+        if (ahead[i] == SCHEDULE_NOBODY)
+            ahead[i] = schedule_following(loop->schedule, last);
+    if (ahead[2] != SCHEDULE_NOBODY) {
+        const char *part = (const char *)loop->parts[ahead[2]];
+        for (size_t at = 0; at < offsetof(struct part, segmentation); at += CACHE_LINE_BYTES)
+            __builtin_prefetch(part + at, 1);
+    }
+    if (ahead[1] != SCHEDULE_NOBODY) {
+        const struct part *part = loop->parts[ahead[1]];
+        __builtin_prefetch(part->cursor, 1);
+        __builtin_prefetch((const char *)part->cursor + CACHE_LINE_BYTES, 1);
+    }
+    if (ahead[0] != SCHEDULE_NOBODY && !loop->parts[ahead[0]]->unvarying)
+        packet_cursor_prefetch(loop->parts[ahead[0]]->cursor);
+}
+
 /* From the turn that is due, as far as frames are due; slots filled. */
 static uint32_t fill_span(struct sendloop *loop, const struct engine_span *span, uint64_t now_ns,
                           struct schedule_turn *turn)
@@ -552,6 +583,8 @@ static uint32_t fill_span(struct sendloop *loop, const struct engine_span *span,
             part->full_segments == 0)
             return fill_alone(loop, turn->id, span, 0, now_ns);
         loop->alike_part = NULL;
+        if (loop->listed > FEW_PARTS)
+            look_ahead(loop, turn->id);
         if (turn->deadline_ns < loop->oldest_ns && !part->always_due)
             loop->oldest_ns = turn->deadline_ns;
         if (part->full_segments > 0)

@@ -74,6 +74,11 @@ void packet_cursor_free(struct packet_cursor *cursor)
     free(cursor);
 }
 
+void packet_cursor_prefetch(const struct packet_cursor *cursor)
+{
+    (void)cursor;
+}
+
 void packet_cursor_reset(struct packet_cursor *cursor)
 {
     cursor->number = 0;
