@@ -87,13 +87,30 @@ static int ask(const struct question *q)
     return result;
 }
 
+/* ---- messages: nothing is read that is not there ---- */
+
+static bool holds(const struct nlmsghdr *header, size_t bytes)
+{
+    return mnl_nlmsg_get_payload_len(header) >= bytes;
+}
+
+static uint32_t number_in(const struct nlattr *attribute)
+{
+    return mnl_attr_validate(attribute, MNL_TYPE_U32) == 0 ? mnl_attr_get_u32(attribute) : 0;
+}
+
+static const char *text_in(const struct nlattr *attribute)
+{
+    return mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) == 0 ? mnl_attr_get_str(attribute) : "";
+}
+
 /* ---- RTM_GETLINK ---- */
 
 static int kind_attribute(const struct nlattr *attribute, void *context)
 {
     struct link_facts *facts = context;
     if (mnl_attr_get_type(attribute) == IFLA_INFO_KIND)
-        snprintf(facts->kind, sizeof facts->kind, "%s", mnl_attr_get_str(attribute));
+        snprintf(facts->kind, sizeof facts->kind, "%s", text_in(attribute));
     return MNL_CB_OK;
 }
 
@@ -116,23 +133,23 @@ static int link_attribute(const struct nlattr *attribute, void *context)
     struct link_facts *facts = context;
     switch (mnl_attr_get_type(attribute)) {
     case IFLA_IFNAME:
-        snprintf(facts->name, sizeof facts->name, "%s", mnl_attr_get_str(attribute));
+        snprintf(facts->name, sizeof facts->name, "%s", text_in(attribute));
         break;
     case IFLA_MTU:
-        facts->mtu = mnl_attr_get_u32(attribute);
+        facts->mtu = number_in(attribute);
         break;
     case IFLA_ADDRESS:
         if (mnl_attr_get_payload_len(attribute) == sizeof facts->mac)
             memcpy(facts->mac, mnl_attr_get_payload(attribute), sizeof facts->mac);
         break;
     case IFLA_CARRIER:
-        facts->carrier = mnl_attr_get_u8(attribute) != 0;
+        facts->carrier = mnl_attr_validate(attribute, MNL_TYPE_U8) == 0 && mnl_attr_get_u8(attribute) != 0;
         break;
     case IFLA_MASTER:
-        facts->master = (int)mnl_attr_get_u32(attribute);
+        facts->master = (int)number_in(attribute);
         break;
     case IFLA_NUM_TX_QUEUES:
-        facts->tx_queues = mnl_attr_get_u32(attribute);
+        facts->tx_queues = number_in(attribute);
         break;
     case IFLA_STATS64:
         take_stats(attribute, &facts->stats);
@@ -149,6 +166,8 @@ static int take_link(const struct nlmsghdr *header, void *context)
 {
     struct link_facts *facts = context;
     const struct ifinfomsg *info = mnl_nlmsg_get_payload(header);
+    if (!holds(header, sizeof *info))
+        return MNL_CB_STOP;
     facts->ifindex = info->ifi_index;
     facts->hardware = info->ifi_type;
     facts->up = (info->ifi_flags & IFF_UP) != 0;
@@ -190,13 +209,14 @@ static int take_address(const struct nlmsghdr *header, void *context)
     struct refusal *refusal = context;
     const struct ifaddrmsg *message = mnl_nlmsg_get_payload(header);
     struct nlattr *attribute;
-    if ((int)message->ifa_index != refusal->ifindex || refusal->found ||
+    if (!holds(header, sizeof *message) || (int)message->ifa_index != refusal->ifindex || refusal->found ||
         (message->ifa_family == AF_INET6 && message->ifa_scope == RT_SCOPE_LINK))
         return MNL_CB_OK;
     mnl_attr_for_each(attribute, header, sizeof *message)
     {
         char text[INET6_ADDRSTRLEN];
         if (mnl_attr_get_type(attribute) == IFA_ADDRESS &&
+            mnl_attr_get_payload_len(attribute) >= (message->ifa_family == AF_INET ? 4 : 16) &&
             inet_ntop(message->ifa_family, mnl_attr_get_payload(attribute), text, sizeof text) != NULL) {
             refusal->found = true;
             snprintf(refusal->reason, refusal->size, "it has the address %s", text);
@@ -210,11 +230,11 @@ static int take_route(const struct nlmsghdr *header, void *context)
     struct refusal *refusal = context;
     const struct rtmsg *route = mnl_nlmsg_get_payload(header);
     struct nlattr *attribute;
-    if (route->rtm_dst_len != 0 || route->rtm_type != RTN_UNICAST)
+    if (!holds(header, sizeof *route) || route->rtm_dst_len != 0 || route->rtm_type != RTN_UNICAST)
         return MNL_CB_OK;
     mnl_attr_for_each(attribute, header, sizeof *route)
     {
-        if (mnl_attr_get_type(attribute) == RTA_OIF && (int)mnl_attr_get_u32(attribute) == refusal->ifindex) {
+        if (mnl_attr_get_type(attribute) == RTA_OIF && (int)number_in(attribute) == refusal->ifindex) {
             refusal->found = true;
             snprintf(refusal->reason, refusal->size, "it carries the default route");
         }
@@ -273,7 +293,8 @@ static int take_family(const struct nlmsghdr *header, void *context)
     struct nlattr *attribute;
     mnl_attr_for_each(attribute, header, sizeof(struct genlmsghdr))
     {
-        if (mnl_attr_get_type(attribute) == CTRL_ATTR_FAMILY_ID)
+        if (mnl_attr_get_type(attribute) == CTRL_ATTR_FAMILY_ID &&
+            mnl_attr_validate(attribute, MNL_TYPE_U16) == 0)
             *(uint16_t *)context = mnl_attr_get_u16(attribute);
     }
     return MNL_CB_STOP;
@@ -305,7 +326,7 @@ static int take_linkmodes(const struct nlmsghdr *header, void *context)
     mnl_attr_for_each(attribute, header, sizeof(struct genlmsghdr))
     {
         if (mnl_attr_get_type(attribute) == ETHTOOL_A_LINKMODES_SPEED) {
-            uint32_t mbit = mnl_attr_get_u32(attribute);
+            uint32_t mbit = number_in(attribute);
             abilities->speed_bit = mbit == UINT32_MAX ? 0 : (uint64_t)mbit * 1000000;
         }
     }
@@ -319,7 +340,7 @@ static void take_feature(const struct nlattr *bit, struct link_abilities *abilit
     {
         if (mnl_attr_get_type(attribute) != ETHTOOL_A_BITSET_BIT_NAME)
             continue;
-        const char *name = mnl_attr_get_str(attribute);
+        const char *name = text_in(attribute);
         if (strcmp(name, "tx-scatter-gather") == 0)
             abilities->fragments = true;
         if (strcmp(name, "tx-udp-segmentation") == 0)
@@ -383,9 +404,10 @@ struct link_watch {
 static int take_event(const struct nlmsghdr *header, void *context)
 {
     struct link_watch *watch = context;
-    if (header->nlmsg_type != RTM_NEWLINK && header->nlmsg_type != RTM_DELLINK)
-        return MNL_CB_OK;
     const struct ifinfomsg *info = mnl_nlmsg_get_payload(header);
+    if ((header->nlmsg_type != RTM_NEWLINK && header->nlmsg_type != RTM_DELLINK) ||
+        !holds(header, sizeof *info))
+        return MNL_CB_OK;
     struct link_facts facts = {0};
     mnl_attr_parse(header, sizeof *info, link_attribute, &facts);
     watch->changed(watch->context, facts.name, info->ifi_index);
