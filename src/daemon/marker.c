@@ -47,9 +47,13 @@ static int write_marker(const char *path, struct err *err)
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (fd < 0)
         return err_set(err, -errno, "%s: %s", path, strerror(errno));
-    int r = write(fd, text, (size_t)length) == length ? 0 : err_set(err, -EIO, "%s: cannot be written", path);
+    ssize_t written = write(fd, text, (size_t)length);
+    int code = written == length ? 0 : written < 0 ? -errno : -ENOSPC;
     close(fd);
-    return r;
+    if (code == 0)
+        return 0;
+    unlink(path); /* an empty one would tell the next daemon of a crash */
+    return err_set(err, code, "%s: %s", path, strerror(-code));
 }
 
 int marker_init(struct daemon *daemon, struct err *err)
