@@ -285,15 +285,25 @@ static const struct figure_column stream_columns[] = {{"Stream", FIGURE_TEXT, NU
                                                       {"Reason", FIGURE_WHY, NULL, "reason"},
                                                       {NULL, FIGURE_TEXT, NULL, NULL}};
 static const struct figure_column receive_columns[] = {
-    {"Stream", FIGURE_TEXT, NULL, "stream"},           {"At", FIGURE_TEXT, NULL, "port"},
-    {"Received", FIGURE_COUNT, NULL, "received"},      {"Lost", FIGURE_TROUBLE, NULL, "lost"},
-    {"Duplicate", FIGURE_TROUBLE, NULL, "duplicates"}, {"Reordered", FIGURE_TROUBLE, NULL, "reordered"},
-    {"Corrupted", FIGURE_TROUBLE, NULL, "corrupted"},  {"Misdirected", FIGURE_TROUBLE, NULL, "misdirected"},
-    {"Outage", FIGURE_TIME, "outage", "ns"},           {"Min", FIGURE_TIME, "latency", "min_ns"},
-    {"Mean", FIGURE_TIME, "latency", "mean_ns"},       {"P50", FIGURE_TIME, "latency", "p50_ns"},
-    {"P99", FIGURE_TIME, "latency", "p99_ns"},         {"P99.9", FIGURE_TIME, "latency", "p999_ns"},
-    {"Max", FIGURE_TIME, "latency", "max_ns"},         {"Jitter", FIGURE_TIME, "latency", "jitter_ns"},
-    {"Clock", FIGURE_TEXT, "latency", "clock"},        {NULL, FIGURE_TEXT, NULL, NULL}};
+    {"Stream", FIGURE_TEXT, NULL, "stream"},
+    {"At", FIGURE_TEXT, NULL, "port"},
+    {"Received", FIGURE_COUNT, NULL, "received"},
+    {"Lost", FIGURE_TROUBLE, NULL, "lost"},
+    {"Duplicate", FIGURE_TROUBLE, NULL, "duplicates"},
+    {"Reordered", FIGURE_TROUBLE, NULL, "reordered"},
+    {"Corrupted", FIGURE_TROUBLE, NULL, "corrupted"},
+    {"Misdirected", FIGURE_TROUBLE, NULL, "misdirected"},
+    {"Outage", FIGURE_TIME, "outage", "ns"},
+    {"Min", FIGURE_TIME, "latency", "min_ns"},
+    {"Mean", FIGURE_TIME, "latency", "mean_ns"},
+    {"P50", FIGURE_TIME, "latency", "p50_ns"},
+    {"P99", FIGURE_TIME, "latency", "p99_ns"},
+    {"P99.9", FIGURE_TIME, "latency", "p999_ns"},
+    {"Max", FIGURE_TIME, "latency", "max_ns"},
+    {"Uncertainty", FIGURE_TIME, "latency", "uncertainty_ns"},
+    {"Jitter", FIGURE_TIME, "latency", "jitter_ns"},
+    {"Clock", FIGURE_TEXT, "latency", "clock"},
+    {NULL, FIGURE_TEXT, NULL, NULL}};
 
 static void print_figure(const struct figure_column *column, const json_t *row, FILE *to)
 {

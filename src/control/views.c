@@ -157,14 +157,16 @@ json_t *view_port_status(const struct port_row *row)
 
 /* ---- streams ---- */
 
-static json_t *view_latency(const struct stream_result *r, const char *clock)
+static json_t *view_latency(const struct receive_row *row, const char *clock)
 {
+    const struct stream_result *r = &row->result;
     json_t *object = json_pack("{s:o}", "clock", text(clock));
     SET_NUMBERS(object, {"min_ns", r->latency_min_ns}, {"mean_ns", r->latency_mean_ns},
                 {"p50_ns", r->latency_p50_ns}, {"p90_ns", r->latency_p90_ns}, {"p99_ns", r->latency_p99_ns},
                 {"p999_ns", r->latency_p999_ns}, {"p9999_ns", r->latency_p9999_ns},
                 {"p99999_ns", r->latency_p99999_ns}, {"max_ns", r->latency_max_ns},
-                {"jitter_ns", r->jitter_ns}, {"delay_variation_ns", r->delay_variation_ns});
+                {"jitter_ns", r->jitter_ns}, {"delay_variation_ns", r->delay_variation_ns},
+                {"uncertainty_ns", row->uncertainty_ns}, {"uncertainty_mean_ns", row->uncertainty_mean_ns});
     return object;
 }
 
@@ -179,7 +181,7 @@ static json_t *view_receive(const struct receive_row *row, const struct plan *pl
                 {"stale", r->stale});
     json_t *outage = json_pack("{s:o, s:o}", "frames", number(r->outage_frames), "ns", number(r->outage_ns));
     json_object_set_new(object, "outage", outage);
-    json_object_set_new(object, "latency", view_latency(r, clocks[row->port]));
+    json_object_set_new(object, "latency", view_latency(row, clocks[row->port]));
     return object;
 }
 
@@ -260,9 +262,11 @@ const char view_types[] =
     "  queues: []QueueCounters, device: Device, gaps: []Gaps)\n\n"
     "# How many gaps between frames that arrived here were from from_ns to below to_ns long.\n"
     "type Gaps (from_ns: int, to_ns: int, count: int)\n\n"
+    "# Stamps are written before the kernel has sent the frame: latencies are too long by at most\n"
+    "# uncertainty_ns, on average by at most uncertainty_mean_ns (of all streams of the sending port).\n"
     "type Latency (clock: string, min_ns: int, mean_ns: int, p50_ns: int, p90_ns: int, p99_ns: int,\n"
     "  p999_ns: int, p9999_ns: int, p99999_ns: int, max_ns: int, jitter_ns: int,\n"
-    "  delay_variation_ns: int)\n\n"
+    "  delay_variation_ns: int, uncertainty_ns: int, uncertainty_mean_ns: int)\n\n"
     "# What one port received of one stream.\n"
     "type Received (port: string, final: bool, received: int, lost: int, duplicates: int, reordered: int,\n"
     "  reorder_extent: int, late: int, corrupted: int, flooded: int, misdirected: int, stale: int,\n"

@@ -79,6 +79,10 @@ void queue_counts_add(struct queue_counts *sum, const struct queue_counts *more)
     sum->wakeups += more->wakeups;
     sum->again += more->again;
     sum->nobufs += more->nobufs;
+    sum->handovers += more->handovers;
+    sum->handover_ns += more->handover_ns;
+    if (more->handover_max_ns > sum->handover_max_ns)
+        sum->handover_max_ns = more->handover_max_ns;
     if (more->last_error != 0)
         sum->last_error = more->last_error;
 }

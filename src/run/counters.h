@@ -22,6 +22,8 @@ struct queue_counts {
     uint64_t kicks, waits, wakeups, again,
         nobufs;          /* waits: times the queue waited for the engine; wakeups: POLLOUT that came */
     uint64_t last_error; /* errno of the last failed kick, 0 */
+    uint64_t handovers, handover_ns,
+        handover_max_ns; /* batches with signatures: from the time stamp until the kernel had them all */
 };
 #define QUEUE_COUNTS_WORDS (sizeof(struct queue_counts) / sizeof(uint64_t))
 
@@ -41,7 +43,7 @@ void record_read(const struct record *record, uint64_t *out);
 
 void counts_add(struct counts *sum, const struct counts *more);
 void counts_subtract(struct counts *from, const struct counts *less);
-/* last_error becomes the newer one. */
+/* last_error becomes the newer one, handover_max_ns the greater. */
 void queue_counts_add(struct queue_counts *sum, const struct queue_counts *more);
 bool counts_balance(const struct counts *counts); /* both identities */
 

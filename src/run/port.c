@@ -712,6 +712,7 @@ static void carry_from_zero(struct port *port, uint32_t queue)
     for (size_t i = 0; i < QUEUE_COUNTS_WORDS; i++)
         carried[i] = -((const uint64_t *)&now)[i];
     port->queues[queue].carried.last_error = 0;
+    port->queues[queue].carried.handover_max_ns = 0;
 }
 
 void port_begin_run(struct port *port)

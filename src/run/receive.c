@@ -47,6 +47,8 @@ struct receiving {
     const struct plan *plan; /* one reference: what the numbers in signatures mean */
     struct receiving_port ports[PORTS_MAX];
     uint32_t port_count;
+    struct queue_counts
+        sender[PORTS_MAX];   /* by the plan's index: all queues of a port, as of the last asking */
     uint64_t *sent;          /* per stream, for the final snapshot */
     uint16_t *segment_bytes; /* per stream: how long the parts of an uncut run of UDP segments are */
     uint64_t run_id, asked_ns;
@@ -327,6 +329,19 @@ static void on_snapshot(struct receive_snapshot *snapshot)
         receiving->settled = true;
 }
 
+static void note_senders(struct receiving *receiving)
+{
+    const struct volley *volley = receiving->volley;
+    for (uint32_t p = 0; p < volley->plan->port_count; p++) {
+        receiving->sender[p] = (struct queue_counts){0};
+        for (uint32_t q = 0; q < volley->ports[p]->queue_count; q++) {
+            struct queue_counts one;
+            port_counts(volley->ports[p], q, &one);
+            queue_counts_add(&receiving->sender[p], &one);
+        }
+    }
+}
+
 static void ask_all(struct receiving *receiving, bool final)
 {
     for (uint32_t i = 0; i < receiving->plan->stream_count && receiving->plan == receiving->volley->plan;
@@ -335,6 +350,7 @@ static void ask_all(struct receiving *receiving, bool final)
         stream_counts(&receiving->volley->streams[i], &counts);
         receiving->sent[i] = counts.completed;
     }
+    note_senders(receiving);
     for (uint32_t p = 0; p < receiving->port_count; p++)
         for (uint32_t t = 0; t < receiving->ports[p].threads; t++) {
             struct listener *listener = &receiving->ports[p].listeners[t];
@@ -440,6 +456,9 @@ static bool make_row(const struct receiving *receiving, const struct receiving_p
     memset(row, 0, sizeof *row);
     row->port = port->port;
     row->final = receiving->final_asked && receiving->settled;
+    const struct queue_counts *sender = &receiving->sender[receiving->plan->streams[stream].port];
+    row->uncertainty_ns = sender->handover_max_ns;
+    row->uncertainty_mean_ns = sender->handovers > 0 ? sender->handover_ns / sender->handovers : 0;
     for (uint32_t t = 0; t < port->threads; t++)
         add_result(&row->result, &port->listeners[t].snapshot.results[stream]);
     if (expected) {

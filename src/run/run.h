@@ -45,6 +45,8 @@ struct device_counts {
 struct receive_row { /* one stream × one receiving port */
     uint32_t port;
     bool final;
+    uint64_t uncertainty_ns,
+        uncertainty_mean_ns; /* of latencies: see queue_counts.handover_ns, of the sending port */
     struct stream_result result;
 };
 

@@ -76,6 +76,7 @@ struct sendloop {
     int never;            /* the engine waits for what will not come by itself: the errno */
     uint64_t deadline_ns; /* of the next frame; DEADLINE_NEVER when that is not what the loop waits for */
     uint64_t oldest_ns;   /* deadline of the oldest paced frame since the last kick that left none behind */
+    uint64_t stamped_ns;  /* when the oldest signed frames that were not yet handed over were; 0: none */
     uint64_t late_ns, spin_ns;
     uint64_t worst_late_ns; /* in this slice */
 
@@ -618,6 +619,8 @@ static uint32_t fill(struct sendloop *loop, uint64_t now_ns)
         loop->ops->commit(loop->engine, loop->frames, filled);
         slots += filled;
     }
+    if (loop->signs && slots > 0 && loop->stamped_ns == 0)
+        loop->stamped_ns = now_ns;
     return slots;
 }
 
@@ -639,6 +642,17 @@ static void adapt_batch(struct sendloop *loop, uint32_t slots, uint64_t took_ns)
         loop->batch = loop->batch + step < loop->batch_max ? loop->batch + step : loop->batch_max;
 }
 
+/* The uncertainty of every latency: frames leave at some time between their stamp and now. */
+static void note_handover(struct sendloop *loop, uint64_t now_ns)
+{
+    uint64_t took_ns = now_ns - loop->stamped_ns;
+    loop->counts.handovers++;
+    loop->counts.handover_ns += took_ns;
+    if (took_ns > loop->counts.handover_max_ns)
+        loop->counts.handover_max_ns = took_ns;
+    loop->stamped_ns = 0;
+}
+
 /* Hands over what is committed, `slots` of it just now. */
 static void kick(struct sendloop *loop, uint32_t slots)
 {
@@ -646,7 +660,8 @@ static void kick(struct sendloop *loop, uint32_t slots)
     if (before_ns > loop->oldest_ns && before_ns - loop->oldest_ns > loop->worst_late_ns)
         loop->worst_late_ns = before_ns - loop->oldest_ns;
     int code = loop->ops->kick(loop->engine);
-    adapt_batch(loop, slots, loop->clock_ns() - before_ns);
+    uint64_t after_ns = loop->clock_ns();
+    adapt_batch(loop, slots, after_ns - before_ns);
     loop->counts.kicks++;
     loop->counts_touched = true;
     loop->blocked = code != 0;
@@ -654,12 +669,15 @@ static void kick(struct sendloop *loop, uint32_t slots)
         note_error(loop, code);
     else
         loop->oldest_ns = DEADLINE_NEVER;
+    if (code == 0 && loop->stamped_ns != 0)
+        note_handover(loop, after_ns);
 }
 
 void sendloop_withdraw(struct sendloop *loop)
 {
     loop->ops->withdraw(loop->engine);
     loop->oldest_ns = DEADLINE_NEVER;
+    loop->stamped_ns = 0;
     loop->blocked = false;
     collect(loop);
     publish(loop);

@@ -62,7 +62,8 @@ def counters():
                 **account(0))
     latency = {"clock": "software", "min_ns": 2100, "mean_ns": 5400, "p50_ns": 5100, "p90_ns": 7800,
                "p99_ns": 12500, "p999_ns": 31000, "p9999_ns": 90000, "p99999_ns": 120000, "max_ns": 131000,
-               "jitter_ns": 900, "delay_variation_ns": 128900}
+               "jitter_ns": 900, "delay_variation_ns": 128900,
+               "uncertainty_ns": 42000, "uncertainty_mean_ns": 9000}
     received = {"port": "west", "received": 500000, "lost": 0, "duplicates": 0, "reordered": 0, "late": 0,
                 "corrupted": 0, "flooded": 0, "misdirected": 0, "stale": 0,
                 "outage": {"frames": 0, "ns": 0}, "final": True, "latency": latency}

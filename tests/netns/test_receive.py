@@ -46,6 +46,7 @@ def test_a_loss_free_bridge_loses_nothing(net):
         row = row_of(result)
         assert (row["received"], row["lost"], row["duplicates"], row["reordered"], row["corrupted"]) == (20000, 0, 0, 0, 0)
         assert row["final"] and 0 < row["latency"]["min_ns"] <= row["latency"]["p50_ns"] <= row["latency"]["max_ns"]
+        assert 0 < row["latency"]["uncertainty_mean_ns"] <= row["latency"]["uncertainty_ns"]
         assert result["run"]["verdict"] == "passed"
 
 

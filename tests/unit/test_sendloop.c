@@ -500,6 +500,31 @@ static void a_run_that_opens_counts_from_zero_and_a_restart_within_it_adds(void 
     bench_close(&bench);
 }
 
+/* From the oldest stamp to the kick that succeeds, however many failed before. */
+static void the_time_from_stamp_to_kernel_is_measured(void **state)
+{
+    (void)state;
+    for (int is_signed = 0; is_signed <= 1; is_signed++) {
+        struct bench bench;
+        bench_open(&bench, "mock", SLOTS);
+        bench_add(&bench, numbered, max(UINT64_MAX))->signed_frames = is_signed != 0;
+        bench_begin(&bench);
+        bench_slice(&bench, 50000);
+        struct queue_counts before = queue_counts(&bench);
+        assert_int_equal(before.handovers > 0, is_signed);
+        assert_in_range(before.handover_max_ns, is_signed ? clock_step_ns : 0, is_signed ? 50000 : 0);
+        mock_set_fault(bench.engine, -ENOBUFS);
+        bench_slice(&bench, 50000);
+        clock_now_ns += 3 * NS_PER_MS;
+        mock_set_fault(bench.engine, 0);
+        bench_slice(&bench, 50000);
+        struct queue_counts after = queue_counts(&bench);
+        assert_in_range(after.handover_max_ns, is_signed ? 3 * NS_PER_MS : 0, is_signed ? 4 * NS_PER_MS : 0);
+        assert_true(after.handover_ns >= before.handover_ns + after.handover_max_ns);
+        bench_close(&bench);
+    }
+}
+
 static void a_running_part_goes_on_in_another_loop(void **state)
 {
     (void)state;
@@ -543,6 +568,7 @@ int main(void)
         cmocka_unit_test(trouble_that_stays_takes_frames_back_until_rebound),
         cmocka_unit_test(time_ends_a_stream_whose_engine_is_stuck),
         cmocka_unit_test(a_run_that_opens_counts_from_zero_and_a_restart_within_it_adds),
+        cmocka_unit_test(the_time_from_stamp_to_kernel_is_measured),
         cmocka_unit_test(a_running_part_goes_on_in_another_loop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
