@@ -111,7 +111,7 @@ class Builder:
 
     def passes(self, path, name):
         began = time.monotonic()
-        bound = 10 * self.seconds[name] + 5 if name in self.seconds else 120
+        bound = 5 * self.seconds[name] + 5 if name in self.seconds else 120
         process = subprocess.Popen([path], cwd=self.build, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         try:
             code = process.wait(bound)

@@ -553,6 +553,41 @@ static void a_running_part_goes_on_in_another_loop(void **state)
     bench_close(&bench);
 }
 
+/* Frames that the engine still had when their loop went come back to the next one, which owes nobody for
+ * them. */
+static void what_an_earlier_loop_left_behind_is_nobodys(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_open(&bench, "mock-async", SLOTS);
+    const struct engine_ops *ops = engine_ops(bench.engine);
+    bench_add(&bench, numbered, max(DEADLINE_NEVER));
+    bench_begin(&bench);
+    for (int i = 0; i < 100 && ops->in_flight(bench.engine) == 0; i++)
+        sendloop_slice(bench.loop, clock_now_ns + 1000, &bench.state);
+    assert_true(ops->in_flight(bench.engine) > 0);
+    sendloop_free(bench.loop);
+    part_free(bench.parts[0]);
+    bench.count = 0;
+    bench_add(&bench, mixed, pps(10000, 10 * NS_PER_MS));
+    bench_begin(&bench);
+    assert_int_equal(sendloop_in_flight(bench.loop), 0);
+    bench.state.need = NEED_MORE;
+    for (int i = 0; i < 10000 && bench.state.need != NEED_NOTHING; i++) {
+        sendloop_slice(bench.loop, clock_now_ns + 100000, &bench.state);
+        struct counts counts = part_counts(&bench, 0);
+        assert_true(counts_balance(&counts) && counts.queued <= 100);
+        if (bench.state.need == NEED_DEADLINE && bench.state.deadline_ns > clock_now_ns)
+            clock_now_ns = bench.state.deadline_ns;
+        else
+            clock_now_ns += 20000;
+    }
+    assert_int_equal(ops->in_flight(bench.engine), 0);
+    assert_int_equal(part_counts(&bench, 0).completed, 100);
+    assert_int_equal(queue_counts(&bench).frames.completed, 100);
+    bench_close(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -570,6 +605,7 @@ int main(void)
         cmocka_unit_test(a_run_that_opens_counts_from_zero_and_a_restart_within_it_adds),
         cmocka_unit_test(the_time_from_stamp_to_kernel_is_measured),
         cmocka_unit_test(a_running_part_goes_on_in_another_loop),
+        cmocka_unit_test(what_an_earlier_loop_left_behind_is_nobodys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
