@@ -764,17 +764,13 @@ static void stop_port(struct volley *volley, uint32_t p, const struct chosen *ch
         (void)port_order(port, q, &order, errand);
 }
 
-static int stop_chosen(struct volley *volley, struct stopping *stopping)
+static void stop_chosen(struct volley *volley, const struct chosen *chosen, struct errand *errand)
 {
-    struct errand *errand = errand_new(on_stopped, stopping);
-    if (errand == NULL)
-        return -ENOMEM;
-    for (uint32_t i = 0; i < stopping->chosen.count; i++)
-        volley->streams[stopping->chosen.streams[i]].stopping = true;
+    for (uint32_t i = 0; i < chosen->count; i++)
+        volley->streams[chosen->streams[i]].stopping = true;
     for (uint32_t p = 0; p < volley->plan->port_count; p++)
-        stop_port(volley, p, &stopping->chosen, errand);
+        stop_port(volley, p, chosen, errand);
     errand_seal(errand);
-    return 0;
 }
 
 void streams_stop(struct volley *volley, struct chosen *chosen, enum stream_state state, const char *reason,
@@ -782,26 +778,23 @@ void streams_stop(struct volley *volley, struct chosen *chosen, enum stream_stat
 {
     struct err err = {0};
     struct stopping *stopping = calloc(1, sizeof *stopping);
-    int result = stopping != NULL ? 0 : -ENOMEM;
-    if (result == 0) {
-        keep_active(volley, chosen);
-        *stopping = (struct stopping){.volley = volley,
-                                      .plan = plan_ref(volley->plan),
-                                      .chosen = *chosen,
-                                      .state = state,
-                                      .done = done,
-                                      .context = context};
-        snprintf(stopping->reason, sizeof stopping->reason, "%s", reason);
-        result = stop_chosen(volley, stopping);
-    }
-    if (result == 0)
+    struct errand *errand = stopping != NULL ? errand_new(on_stopped, stopping) : NULL;
+    if (errand == NULL) {
+        free(stopping);
+        free(chosen->streams);
+        if (done != NULL)
+            done(context, err_set(&err, -ENOMEM, "out of memory"), &err);
         return;
-    if (stopping != NULL)
-        plan_unref(stopping->plan);
-    free(chosen->streams);
-    free(stopping);
-    if (done != NULL)
-        done(context, err_set(&err, result, "out of memory"), &err);
+    }
+    keep_active(volley, chosen);
+    *stopping = (struct stopping){.volley = volley,
+                                  .plan = plan_ref(volley->plan),
+                                  .chosen = *chosen,
+                                  .state = state,
+                                  .done = done,
+                                  .context = context};
+    snprintf(stopping->reason, sizeof stopping->reason, "%s", reason);
+    stop_chosen(volley, &stopping->chosen, errand);
 }
 
 static void stop_as(struct volley *volley, const struct selection *which, enum stream_state state,
