@@ -236,7 +236,8 @@ int accounts_print(const json_t *counters, FILE *to, bool colour, enum accounts_
 
 static void add_to(json_t *sum, const json_t *row, const char *key)
 {
-    json_object_set_new(sum, key, json_integer((json_int_t)(field_u64(sum, key) + field_u64(row, key))));
+    uint64_t total = field_u64(sum, key) + field_u64(row, key);
+    json_object_set_new(sum, key, json_integer((json_int_t)total));
 }
 
 static void add_rates_to(json_t *sum, const json_t *row, const char *which)
