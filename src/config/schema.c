@@ -800,7 +800,7 @@ static const struct key stream_keys[] = {
     {"learn", &a_bool, AT(stream_spec, learn), .given = NONE, .shown = "true with expect",
      .doc = "Lets switches learn where the destination is before a run."},
     {"check_payload", &a_bool, AT(stream_spec, check_payload), .given = NONE, .shown = "false",
-     .doc = "Compares every received byte."},
+     .doc = "Judges each received frame by its IPv4, UDP and TCP checksums: corrupted."},
     {"require", &texts, AT(stream_spec, require), .given = NONE,
      .length = offsetof(struct stream_spec, required), .shown = "none",
      .doc = "What must hold for the run to pass, such as \"loss == 0\"."},

@@ -48,9 +48,9 @@ struct receiving {
     struct receiving_port ports[PORTS_MAX];
     uint32_t port_count;
     struct queue_counts
-        sender[PORTS_MAX];   /* by the plan's index: all queues of a port, as of the last asking */
-    uint64_t *sent;          /* per stream, for the final snapshot */
-    uint16_t *segment_bytes; /* per stream: how long the parts of an uncut run of UDP segments are */
+        sender[PORTS_MAX];         /* by the plan's index: all queues of a port, as of the last asking */
+    uint64_t *sent;                /* per stream, for the final snapshot */
+    struct receive_stream *wishes; /* per stream; owned */
     uint64_t run_id, asked_ns;
     bool settling, final_asked, settled;
     struct receive_row scratch[PORTS_MAX];
@@ -92,7 +92,7 @@ void receive_free(struct volley *volley)
         return;
     close_all(receiving);
     plan_unref(receiving->plan);
-    free(receiving->segment_bytes);
+    free(receiving->wishes);
     free(receiving->sent);
     free(receiving);
 }
@@ -138,7 +138,7 @@ static int open_listener(struct receiving_port *port, uint32_t thread, struct er
     struct receive_worker_wishes worker = {.name = name,
                                            .receiver = listener->receiver,
                                            .streams = volley->plan->stream_count,
-                                           .segment_bytes = port->receiving->segment_bytes,
+                                           .stream = port->receiving->wishes,
                                            .main_loop = volley->loop,
                                            .confine = volley->confine};
     return receive_worker_new(&worker, &listener->worker, err);
@@ -165,14 +165,15 @@ static int open_port(struct receiving *receiving, uint32_t index, struct err *er
     return result;
 }
 
-static uint16_t *segment_bytes_of(const struct plan *plan)
+static struct receive_stream *wishes_of(const struct plan *plan)
 {
-    uint16_t *bytes = calloc((size_t)plan->stream_count + 1, sizeof *bytes);
-    for (uint32_t i = 0; bytes != NULL && i < plan->stream_count; i++) {
+    struct receive_stream *wishes = calloc((size_t)plan->stream_count + 1, sizeof *wishes);
+    for (uint32_t i = 0; wishes != NULL && i < plan->stream_count; i++) {
         const struct packet_segmentation *runs = packet_segmentation(plan->streams[i].packet);
-        bytes[i] = runs != NULL ? runs->payload_bytes : 0;
+        wishes[i].segment_bytes = runs != NULL ? runs->payload_bytes : 0;
+        wishes[i].check_payload = plan->streams[i].spec->check_payload;
     }
-    return bytes;
+    return wishes;
 }
 
 static int open_all(struct volley *volley, struct err *err)
@@ -185,10 +186,9 @@ static int open_all(struct volley *volley, struct err *err)
     receiving->settled = true;
     volley->receiving = receiving;
     receiving->sent = calloc((size_t)volley->plan->stream_count + 1, sizeof *receiving->sent);
-    receiving->segment_bytes = segment_bytes_of(volley->plan);
-    int result = receiving->sent != NULL && receiving->segment_bytes != NULL
-                     ? 0
-                     : err_set(err, -ENOMEM, "out of memory");
+    receiving->wishes = wishes_of(volley->plan);
+    int result =
+        receiving->sent != NULL && receiving->wishes != NULL ? 0 : err_set(err, -ENOMEM, "out of memory");
     for (uint32_t p = 0; result == 0 && p < volley->plan->port_count; p++)
         if (volley->plan->ports[p].spec->receive)
             result = open_port(receiving, p, err);

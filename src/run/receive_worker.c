@@ -100,6 +100,11 @@ static void take_gap(struct receive_worker *worker, uint64_t time_ns)
     worker->last_ns = time_ns;
 }
 
+static struct receive_stream wish_of(const struct receive_worker *worker, uint16_t stream)
+{
+    return worker->wishes.stream != NULL ? worker->wishes.stream[stream - 1] : (struct receive_stream){0};
+}
+
 /* A frame with a signature is the stream's even when some other byte of it was changed on the way. */
 static void take_ours(struct receive_worker *worker, const struct received *frame,
                       const struct signature *signature)
@@ -109,7 +114,8 @@ static void take_ours(struct receive_worker *worker, const struct received *fram
     take_gap(worker, frame->time_ns);
     if (!record->begun)
         begin_record(record);
-    if (!frame->checksum_not_ready && !frame->truncated && !frame_is_intact(frame->frame, frame->captured))
+    if (wish_of(worker, signature->stream).check_payload && !frame->checksum_not_ready && !frame->truncated &&
+        !frame_is_intact(frame->frame, frame->captured))
         record->corrupted++;
     if (sequence_take(&record->sequence, signature->sequence, frame->time_ns))
         latency_take(&record->latency, latency_between(signature->time_16ns, frame->time_ns));
@@ -140,8 +146,7 @@ static void take(void *context, const struct received *frame)
         worker->totals.foreign++;
         return;
     }
-    const uint16_t *segments = worker->wishes.segment_bytes;
-    uint32_t segment_bytes = segments != NULL ? segments[signature.stream - 1] : 0;
+    uint32_t segment_bytes = wish_of(worker, signature.stream).segment_bytes;
     if (segment_bytes != 0)
         take_run(worker, frame, &signature, segment_bytes);
     else

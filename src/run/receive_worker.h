@@ -46,13 +46,17 @@ struct receive_snapshot {
     void *context;
 };
 
+struct receive_stream {
+    uint16_t segment_bytes; /* of a segment's payload where runs of UDP segments may arrive uncut, else 0 */
+    bool check_payload;     /* judge each frame by its checksums: `corrupted` */
+};
+
 struct receive_worker;
 struct receive_worker_wishes {
-    const char *name;              /* of the thread, at most 15 bytes */
-    struct receiver *receiver;     /* borrowed; closed by the main thread after receive_worker_free */
-    uint32_t streams;              /* stream numbers in signatures are 1 … streams */
-    const uint16_t *segment_bytes; /* per stream, of a segment's payload where runs may arrive uncut, else 0;
-                                      borrowed; NULL: nowhere */
+    const char *name;                    /* of the thread, at most 15 bytes */
+    struct receiver *receiver;           /* borrowed; closed by the main thread after receive_worker_free */
+    uint32_t streams;                    /* stream numbers in signatures are 1 … streams */
+    const struct receive_stream *stream; /* each of them; borrowed; NULL: nothing special */
     struct ev_loop *main_loop;
     bool confine;
 };
