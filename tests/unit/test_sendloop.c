@@ -198,9 +198,9 @@ static void accounts_balance_after_every_slice_in_every_mode(void **state)
         bench_add(&bench, mixed, max(UINT64_MAX));
         bench_add(&bench, half_too_long, pps(50000, UINT64_MAX));
         bench_begin(&bench);
-        for (int i = 0; i < 3000; i++) {
+        for (int i = 0; i < 700; i++) {
             bench_slice(&bench, 10000 + (uint64_t)i % 7 * 20000);
-            if (i == 1000)
+            if (i == 300)
                 sendloop_withdraw(bench.loop);
         }
         assert_int_equal(state_of(&bench, 0), PART_DONE);
