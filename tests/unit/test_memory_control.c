@@ -302,8 +302,8 @@ static void reading_methods_answer_or_let_go(void **state)
 {
     static const char *const requests[] = {CALL("GetStatus"), CALL("Counters"),
                                            "{\"method\":\"org.varlink.service.GetInfo\"}",
-                                           "{\"method\":\"org.varlink.service.GetInterfaceDescription\","
-                                           "\"parameters\":{\"interface\":\"io.volleyd\"}}"};
+                                           ("{\"method\":\"org.varlink.service.GetInterfaceDescription\","
+                                            "\"parameters\":{\"interface\":\"io.volleyd\"}}")};
     ask_well(*state, CALL("Start"));
     for (size_t i = 0; i < sizeof requests / sizeof *requests; i++)
         each_failure(&(struct asking){.bench = *state, .request = requests[i]});
