@@ -271,6 +271,9 @@ def print_row(row):
     for name, c in row["contenders"].items():
         ratio = row["ratios"].get(name)
         text = ""
+        if not c["pps"]:
+            print(f"  {name:22} sent nothing here")
+            continue
         if ratio:
             goal = f" (goal {ratio['goal']:.2f}: {'met' if ratio['median'] >= ratio['goal'] else 'NOT met'})" if ratio["goal"] else ""
             text = f"   ratio {ratio['median']:.2f}{goal}"
@@ -286,6 +289,8 @@ def svg(rows):
         bars.append(f'<text x="10" y="{y + 12}" font-weight="bold">{row["job"]}</text>')
         y += 20
         for name, c in row["contenders"].items():
+            if not c["pps"]:
+                continue  # it did not run here; the table says so
             width, fill = 420 * c["per_cpu_s"] / top, "#2a6fb0" if name.startswith("volleyd") else "#b8bec6"
             bars.append(f'<text x="150" y="{y + 11}" text-anchor="end">{name}</text><rect x="160" y="{y}" width="{width:.0f}" '
                         f'height="14" fill="{fill}"/><text x="{166 + width:.0f}" y="{y + 11}">{c["per_cpu_s"] / 1e6:.2f}</text>')
