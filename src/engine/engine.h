@@ -14,6 +14,9 @@
 
 #include "base/err.h"
 
+/* What picks the device's transmit queue for a frame. */
+enum queue_choice { QUEUE_ONLY_ONE, QUEUE_BY_CPU /* XPS */, QUEUE_BY_FLOW /* a hash of its headers */ };
+
 struct engine_facts { /* what the interface is now */
     const char *interface;
     int ifindex;
@@ -22,6 +25,8 @@ struct engine_facts { /* what the interface is now */
     bool fragments;             /* the device takes page fragments (ethtool: tx-scatter-gather) */
     bool copies_fragments; /* a driver that copies them anyway (veth, tun): linear is faster at any length */
     bool segments_in_device; /* tx-udp-segmentation is on */
+    bool ends_here;          /* no other device below, whose tc filters or hashes might ask what a frame is */
+    enum queue_choice queue_choice;
 };
 
 struct engine_wishes {                       /* what the plan wants */

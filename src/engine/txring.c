@@ -7,10 +7,11 @@
  * open, rebind, close: main thread, while the worker is parked or not yet there; the rest: the worker.
  *
  * What always holds: nothing is counted by what send() returns, because most errors discard its count; the
- * statuses are. Protocol 0: the socket receives nothing. */
+ * statuses are. The socket receives nothing: its protocol is 0, or a filter drops what has it. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
+#include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <stdarg.h>
@@ -38,6 +39,9 @@ enum {
     BACKOFF_LAST_NS = 1000 * 1000,
     FRUITLESS_TRIES = 64, /* about 60 ms of backing off before the trouble is told */
     KERNEL_WITH_UDP_SEGMENTS = 602,
+    /* IEEE 802 local experimental: no code knows it, so the kernel does not dissect a frame to find its
+     * transport header (skb_probe_transport_header, include/linux/skbuff.h), a tenth of all work */
+    UNKNOWN_PROTOCOL = 0x88b5,
 };
 
 struct txring {
@@ -133,6 +137,12 @@ static int check_wishes(const struct engine_wishes *wishes, const struct engine_
 static bool bypasses(const struct txring *ring)
 {
     return !ring->wishes.qdisc && ring->wishes.segments <= 1;
+}
+
+/* Whether nobody below asks what a frame is: no tc filter, no other device, no hash of flows. */
+static bool hides_protocol(const struct txring *ring, const struct engine_facts *facts)
+{
+    return facts->ends_here && facts->queue_choice != QUEUE_BY_FLOW && bypasses(ring) && !ring->wishes.cooked;
 }
 
 static bool takes_vnet(const struct txring *ring)
@@ -232,9 +242,24 @@ static int make_ring(struct txring *ring, struct slotring_shape *shape, struct e
     return 0;
 }
 
+static int receive_nothing(struct txring *ring, struct err *err)
+{
+    struct sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
+    struct sock_fprog program = {1, &drop};
+    if (setsockopt(ring->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0)
+        return err_set(err, -errno, "a filter that drops all: %s", strerror(errno));
+    return 0;
+}
+
 static int bind_to(struct txring *ring, const struct engine_facts *facts, struct err *err)
 {
     struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_ifindex = facts->ifindex};
+    if (hides_protocol(ring, facts)) {
+        int code = receive_nothing(ring, err);
+        if (code != 0)
+            return code;
+        address.sll_protocol = htons(UNKNOWN_PROTOCOL);
+    }
     if (bind(ring->fd, (struct sockaddr *)&address, sizeof address) != 0)
         return err_set(err, -errno, "binding to %s (index %d): %s", facts->interface, facts->ifindex,
                        errno == ENODEV ? "the interface is gone" : strerror(errno));
@@ -287,6 +312,11 @@ static void describe_path(struct txring *ring, const struct engine_facts *facts)
              ring->wishes.segments, facts->segments_in_device ? "device" : "kernel");
     else
         tell(ring, bypasses(ring) ? "past the qdisc" : "through the qdisc");
+    if (hides_protocol(ring, facts))
+        tell(ring, "not dissected, as nobody below asks what a frame is");
+    if (facts->queue_choice != QUEUE_ONLY_ONE)
+        tell(ring, facts->queue_choice == QUEUE_BY_CPU ? "the device's queue by CPU (XPS)"
+                                                       : "the device's queue by a hash of the flow (no XPS)");
     if (ring->wishes.loss)
         tell(ring, "PACKET_LOSS: bad frames vanish and count as completed");
 }
@@ -398,11 +428,18 @@ static void commit(struct engine *engine, const struct engine_frame *frames, uin
     slotring_commit(&of(engine)->slots, frames, slots);
 }
 
+static ssize_t send_ring(const struct txring *ring)
+{
+    const struct sockaddr *to = ring->wishes.cooked ? (const struct sockaddr *)&ring->to : NULL;
+    return sendto(ring->fd, NULL, 0, MSG_DONTWAIT, to, to == NULL ? 0 : sizeof ring->to);
+}
+
 static int kick(struct engine *engine)
 {
     struct txring *ring = of(engine);
-    const struct sockaddr *to = ring->wishes.cooked ? (const struct sockaddr *)&ring->to : NULL;
-    ssize_t sent = sendto(ring->fd, NULL, 0, MSG_DONTWAIT, to, to == NULL ? 0 : sizeof ring->to);
+    ssize_t sent = send_ring(ring);
+    if (sent < 0 && errno == ENETDOWN)
+        sent = send_ring(ring); /* a socket with a protocol remembers one link that was down, once */
     ring->trouble = sent < 0 ? errno : 0;
     ring->sent_nothing = sent == 0;
     ring->progress += slotring_advance(&ring->slots);

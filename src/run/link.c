@@ -286,6 +286,18 @@ int link_taps(int ifindex)
     return taps;
 }
 
+bool link_picks_queue_by_cpu(const char *name)
+{
+    char path[sizeof "/sys/class/net//queues/tx-0/xps_cpus" + IFNAMSIZ], mask[256] = "";
+    snprintf(path, sizeof path, "/sys/class/net/%s/queues/tx-0/xps_cpus", name);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    bool read = fgets(mask, sizeof mask, file) != NULL;
+    fclose(file);
+    return read && strpbrk(mask, "123456789abcdef") != NULL; /* else "0", or "00,00000000" */
+}
+
 /* ---- ethtool netlink ---- */
 
 static int take_family(const struct nlmsghdr *header, void *context)

@@ -48,6 +48,10 @@ int link_reason_to_refuse(const struct link_facts *facts, char *reason, size_t s
  * clones and copies every frame of the qdisc path. -errno when /proc is not there. */
 int link_taps(int ifindex);
 
+/* Whether XPS gives each CPU a queue of its own: then no two of our queues wait for one lock of the device's.
+ * Else a hash of each frame's flow picks. False where /sys does not say. */
+bool link_picks_queue_by_cpu(const char *name);
+
 /* Tells of changes: something about an interface of this name or index has changed; read it again. */
 struct link_watch;
 typedef void link_changed(void *context, const char *name, int ifindex);

@@ -385,6 +385,23 @@ void port_fail(struct port *port, const char *reason)
     set_state(port, PORT_FAILED, "%s", text);
 }
 
+/* Hardware, and virtual devices that do not stand on others. */
+static bool ends_here(const struct port *port)
+{
+    static const char *const ends[] = {"", "veth", "ifb"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (strcmp(port->facts.kind, ends[i]) == 0)
+            return true;
+    return false;
+}
+
+static enum queue_choice queue_choice(const struct port *port)
+{
+    if (port->facts.tx_queues == 1)
+        return QUEUE_ONLY_ONE;
+    return link_picks_queue_by_cpu(port->planned->spec->interface) ? QUEUE_BY_CPU : QUEUE_BY_FLOW;
+}
+
 static struct engine_facts engine_facts(const struct port *port)
 {
     bool virtual = strcmp(port->facts.kind, "veth") == 0 || strcmp(port->facts.kind, "tun") == 0;
@@ -394,7 +411,9 @@ static struct engine_facts engine_facts(const struct port *port)
                                  .link_header_bytes = 14,
                                  .fragments = port->abilities.fragments,
                                  .copies_fragments = virtual,
-                                 .segments_in_device = port->abilities.udp_segmentation};
+                                 .segments_in_device = port->abilities.udp_segmentation,
+                                 .ends_here = ends_here(port),
+                                 .queue_choice = queue_choice(port)};
 }
 
 static struct engine_wishes engine_wishes(const struct port *port)

@@ -165,6 +165,7 @@ static void adopt_packet(struct sendloop *loop, struct part *part, uint32_t *nex
     part->first_tag = *next_tag;
     *next_tag += packet_variants(part->packet);
     part->unvarying = packet_is_static(part->packet) && !part->signed_frames;
+    part->one_length = packet_variants(part->packet) == 1 && segmentation == NULL;
     part->bytes = packet_next_length(part->cursor);
     part->segments = 1;
     if (segmentation != NULL) {
@@ -525,19 +526,20 @@ static void fill_plain(struct sendloop *loop, uint32_t id, uint32_t slot, uint8_
     queue_run(loop, id, 1, 1, bytes + FCS_BYTES);
 }
 
-/* The rest of a span for the only part there is, unvarying and always due: nothing but tags to compare. */
-static uint32_t fill_alone(struct sendloop *loop, uint32_t id, const struct engine_span *span, uint32_t from,
+/* A span for the only part there is, always due and of one length: tags to compare, and what varies. */
+static uint32_t fill_alone(struct sendloop *loop, uint32_t id, const struct engine_span *span,
                            uint64_t now_ns)
 {
     struct part *part = loop->parts[id];
-    uint32_t slots = span->count - from;
-    if (slots > part->left)
-        slots = (uint32_t)part->left;
-    for (uint32_t i = from; i < from + slots; i++)
-        stamp_slot(loop, part, span->first + i, span->data + i * span->stride);
+    uint32_t slots = span->count < part->left ? span->count : (uint32_t)part->left;
+    for (uint32_t i = 0; i < slots; i++) {
+        uint8_t *at = span->data + i * span->stride;
+        stamp_slot(loop, part, span->first + i, at);
+        patch_slot(loop, part, 1, at);
+    }
     if (loop->alike_part != part)
         loop->alike = 0;
-    for (loop->alike_part = part; loop->alike < from + slots; loop->alike++)
+    for (loop->alike_part = part; loop->alike < slots; loop->alike++)
         loop->frames[loop->alike] = (struct engine_frame){.bytes = part->bytes, .segments = 1};
     schedule_sent(loop->schedule, id, part->bytes, now_ns);
     queue_run(loop, id, slots, 1, part->bytes + FCS_BYTES);
@@ -580,9 +582,8 @@ static uint32_t fill_span(struct sendloop *loop, const struct engine_span *span,
         const struct part *part = loop->parts[turn->id];
         uint32_t slot = span->first + slots;
         uint8_t *at = span->data + slots * span->stride;
-        if (slots == 0 && loop->listed == 1 && part->always_due && part->unvarying &&
-            part->full_segments == 0)
-            return fill_alone(loop, turn->id, span, 0, now_ns);
+        if (slots == 0 && loop->listed == 1 && part->always_due && part->one_length)
+            return fill_alone(loop, turn->id, span, now_ns);
         loop->alike_part = NULL;
         if (loop->listed > FEW_PARTS)
             look_ahead(loop, turn->id);

@@ -30,6 +30,7 @@ struct part {
     uint16_t segments;         /* frames that a full slot makes */
     bool signed_frames;        /* set by the main thread */
     bool unvarying;            /* a slot that holds it needs no touch */
+    bool one_length;           /* all frames are plain and of `bytes` */
     bool always_due;           /* rate max: the schedule need not be asked for each frame */
     bool listed;               /* the schedule has it */
     bool touched;              /* counts differ from the record */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The limit: a transmit ring whose slots were written once, status flips and send(), nothing else.
  *
- *   bare_ring -i INTERFACE [-b BYTES] [-t SECONDS] [-l] [-q] [-n FRAMES] [-f FRAME_SIZE] [-k BATCH]
+ *   bare_ring -i INTERFACE [-b BYTES] [-t SECONDS] [-l] [-p] [-q] [-n FRAMES] [-f FRAME_SIZE] [-k BATCH]
  *
- * -l: one linear buffer by PACKET_VNET_HDR; -q: through the qdisc. Ends at SIGINT or SIGTERM too; prints
- * JSON. */
+ * -l: one linear buffer by PACKET_VNET_HDR; -p: bound to a protocol that the kernel does not dissect; -q:
+ * through the qdisc. Ends at SIGINT or SIGTERM too; prints JSON. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
@@ -20,12 +21,12 @@
 
 #include "base/clock.h"
 
-enum { DATA_AT = 32, VNET_BYTES = 10, BLOCK_BYTES = 65536 };
+enum { DATA_AT = 32, VNET_BYTES = 10, BLOCK_BYTES = 65536, UNKNOWN_PROTOCOL = 0x88b5 };
 
 struct options {
     const char *interface;
     unsigned bytes, seconds, frames, frame_size, batch;
-    bool linear, qdisc;
+    bool linear, undissected, qdisc;
 };
 
 static volatile sig_atomic_t ended;
@@ -45,7 +46,7 @@ static void fail(const char *what)
 static struct options read_options(int argc, char **argv)
 {
     struct options options = {.bytes = 60, .seconds = 3, .frames = 1024, .frame_size = 256, .batch = 64};
-    for (int c; (c = getopt(argc, argv, "i:b:t:n:f:k:lq")) != -1;) {
+    for (int c; (c = getopt(argc, argv, "i:b:t:n:f:k:lpq")) != -1;) {
         unsigned value = optarg == NULL ? 0 : (unsigned)strtoul(optarg, NULL, 10);
         switch (c) {
         case 'i':
@@ -68,6 +69,9 @@ static struct options read_options(int argc, char **argv)
             break;
         case 'l':
             options.linear = true;
+            break;
+        case 'p':
+            options.undissected = true;
             break;
         case 'q':
             options.qdisc = true;
@@ -96,7 +100,9 @@ static uint8_t *open_ring(const struct options *options, int *fd)
         .tp_frame_size = options->frame_size,
         .tp_frame_nr = options->frames,
     };
-    struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex(options->interface)};
+    struct sockaddr_ll to = {.sll_family = AF_PACKET,
+                             .sll_protocol = options->undissected ? htons(UNKNOWN_PROTOCOL) : 0,
+                             .sll_ifindex = (int)if_nametoindex(options->interface)};
     int version = TPACKET_V2, linear = options->linear, bypass = !options->qdisc, memory = 1 << 24;
     *fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
     if (*fd < 0 || setsockopt(*fd, SOL_PACKET, PACKET_VERSION, &version, sizeof version) != 0 ||

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 
-TICKS = os.sysconf("SC_CLK_TCK")
+PROCESS_CPU_CLOCK = 2  # CPUCLOCK_SCHED, include/linux/posix-timers.h
 DST = "02:00:00:00:00:02"
 PACKAGES = {"trafgen": "netsniff-ng", "tcpreplay": "tcpreplay", "dpdk-testpmd": "dpdk-dev"}
 
@@ -45,6 +45,8 @@ class Namespace:
             self.ip(f"ip link add gen0 numtxqueues {queues} address 02:00:00:00:00:01 type ifb")
             self.counter = "rx_packets"
         self.ip("ip link set gen0 up")
+        for queue in range(queues if queues > 1 else 0):  # XPS: else one flow takes one queue, whoever sends it
+            self.ip(f"sh -c 'echo {1 << queue:x} > /sys/class/net/gen0/queues/tx-{queue}/xps_cpus'")
         self.keeper = self.popen(["sleep", "3600"])
 
     def ip(self, command):
@@ -71,11 +73,10 @@ class Namespace:
 
 
 def cpu_seconds(pid):
-    """Of a process and its children (trafgen sends from one)."""
-    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
-        fields = stat.read().rpartition(")")[2].split()
+    """Of a process and its children (trafgen sends from one), to the nanosecond: clock_getcpuclockid(3)."""
     with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
-        return (int(fields[11]) + int(fields[12])) / TICKS + sum(cpu_seconds(child) for child in children.read().split())
+        own = time.clock_gettime((~int(pid) << 3) | PROCESS_CPU_CLOCK)
+        return own + sum(cpu_seconds(child) for child in children.read().split())
 
 
 def slice_of(namespace, pid, seconds):
@@ -99,7 +100,7 @@ class Process:
         self.name, self.command = name, command
 
     def run(self, namespace, seconds):
-        process = namespace.popen(self.command, start_new_session=True)
+        process = namespace.popen(self.command, start_new_session=True, stdin=subprocess.PIPE)  # testpmd ends with its input
         try:
             return slice_of(namespace, process.pid, seconds)
         finally:  # with its children: trafgen leaves its sender behind
@@ -189,6 +190,11 @@ def pcap_file(directory, build, config_file, size):
     return path
 
 
+def bare_ring(build, size):
+    """Status flips and send(), with the socket options that volleyd takes."""
+    return [os.path.join(build, "tests/bench/bare_ring"), "-i", "gen0", "-b", str(size - 4), "-t", "60", "-l", "-p"]
+
+
 def contenders_of(job, namespace, build, directory):
     size, varying, segments, queues = job["size"], job["varying"], job.get("segments"), job.get("queues", 1)
     extra = VARY if varying else 'offload = "udp-segment";' if segments else "split = true;" if queues > 1 else ""
@@ -199,17 +205,23 @@ def contenders_of(job, namespace, build, directory):
         if other == "volleyd":
             found.append(Volleyd("volleyd", build, namespace, TEMPLATE.format(queues=1, port="", size=size, extra=""), directory))
         elif other == "bare":
-            found.append(Process("bare ring", [os.path.join(build, "tests/bench/bare_ring"), "-i", "gen0", "-b", str(size - 4),
-                                               "-t", "60", "-l"]))
+            found.append(Process("bare ring", bare_ring(build, size)))
+        elif other == "two bare":
+            found.append(Process("two bare rings", ["sh", "-c", " & ".join(
+                f"taskset -c {cpu} {' '.join(bare_ring(build, size))}" for cpu in range(2)) + " & wait"]))
         elif other == "trafgen" and shutil.which("trafgen"):
             found.append(Process("trafgen", ["trafgen", "-i", trafgen_file(directory, size, varying), "-o", "gen0", "-P", "1", "-q"]))
         elif other == "tcpreplay" and shutil.which("tcpreplay"):
             found.append(Process("tcpreplay", ["tcpreplay", "--topspeed", "-K", "--loop", "0", "-i", "gen0",
                                                pcap_file(directory, build, found[0].file, size)]))
         elif other == "testpmd" and shutil.which("dpdk-testpmd"):
-            found.append(Process("testpmd af_packet", ["dpdk-testpmd", "--no-pci", "--no-huge", "-m", "256", "-l", "0-1", "--vdev",
-                                                       "net_af_packet0,iface=gen0", "--", "--forward-mode=txonly", f"--txpkts={size - 4}",
-                                                       "--stats-period", "60"]))
+            found.append(Process("testpmd af_packet", ["dpdk-testpmd", "--no-pci", "--no-huge", "-m", "512", "-l", "0-1", "--file-prefix", "volleyd-bench",
+                                                       "--vdev", "net_af_packet0,iface=gen0", "--", "--forward-mode=txonly",
+                                                       f"--txpkts={size - 4}", "--stats-period", "60", "--total-num-mbufs=16384"]))
+            found.append(Process("testpmd af_xdp", ["dpdk-testpmd", "--no-pci", "--no-huge", "-m", "512", "-l", "0-1",
+                                                    "--file-prefix", "volleyd-bench",
+                                                    "--vdev", "net_af_xdp0,iface=gen0", "--", "--forward-mode=txonly",
+                                                    f"--txpkts={size - 4}", "--stats-period", "60", "--total-num-mbufs=16384"]))
     return found
 
 
@@ -224,7 +236,7 @@ JOBS = [
      "goals": {"volleyd": 0.93, "trafgen": 1.40}},
     {"key": "veth UDP segments 64", "device": "veth", "size": 64, "varying": False, "segments": True, "against": ["trafgen"],
      "goals": {"trafgen": 2.0}, "no_device_segmentation": True},
-    {"key": "ifb two queues", "device": "ifb", "size": 64, "varying": False, "queues": 2, "against": ["volleyd"],
+    {"key": "ifb two queues", "device": "ifb", "size": 64, "varying": False, "queues": 2, "against": ["volleyd", "two bare"],
      "goals": {"volleyd": 1.8}, "figure": "pps"},
 ]
 

@@ -2,6 +2,7 @@
 /* Facts about the fast paths: PACKET_VNET_HDR with one linear buffer, UDP segmentation, and cooked rings. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <linux/virtio_net.h>
 #include <net/if.h>
@@ -178,6 +179,56 @@ static void cooked_needs_an_address(void)
     raw_close(&raw);
 }
 
+/* A ring bound to a protocol that no code knows, behind a filter that drops what has it. */
+static struct raw undissected_ring(void)
+{
+    struct raw raw = raw_socket(2, false);
+    struct sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
+    struct sock_fprog program = {1, &drop};
+    struct sockaddr_ll at = {
+        .sll_family = AF_PACKET, .sll_protocol = htons(TYPE), .sll_ifindex = (int)if_nametoindex("va")};
+    raw_ring(&raw, FRAMES, FRAME_BYTES);
+    setsockopt(raw.fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+    bind(raw.fd, (struct sockaddr *)&at, sizeof at);
+    return raw;
+}
+
+static int listen_for(const char *interface, uint16_t type)
+{
+    struct sockaddr_ll at = {
+        .sll_family = AF_PACKET, .sll_protocol = htons(type), .sll_ifindex = (int)if_nametoindex(interface)};
+    struct timeval limit = {.tv_sec = 5};
+    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(type));
+    bind(fd, (struct sockaddr *)&at, sizeof at);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    return fd;
+}
+
+static void a_protocol_of_no_meaning(void)
+{
+    uint8_t frame[2048] = {0};
+    struct raw raw = undissected_ring(), back = raw_open("vb", FRAMES, FRAME_BYTES);
+    int peer = listen_for("vb", 0x0800), own = listen_for("va", TYPE);
+    raw_put(&raw, 0, 60, 0x0800);
+    raw_send(&raw);
+    fact(recv(peer, frame, sizeof frame, 0) == 60 && memcmp(frame, raw_data(&raw, 0), 60) == 0,
+         "a protocol of the socket's own changes no byte, and the peer goes by the frame's");
+    raw_put(&back, 0, 60, TYPE);
+    raw_send(&back);
+    fact(recv(own, frame, sizeof frame, 0) == 60 && recv(raw.fd, frame, sizeof frame, MSG_DONTWAIT) < 0,
+         "behind a filter that drops all, the socket receives nothing");
+    run("ip link set va down");
+    link_up("va");
+    raw_put(&raw, 1, 60, 0x0800);
+    long first = raw_send(&raw), second = raw_send(&raw);
+    fact(first == -ENETDOWN && second == 60,
+         "a socket with a protocol says ENETDOWN once after the link was down, and then sends");
+    raw_close(&raw);
+    raw_close(&back);
+    close(peer);
+    close(own);
+}
+
 int main(void)
 {
     sandbox_enter();
@@ -188,5 +239,6 @@ int main(void)
     segments_past_the_qdisc();
     segments_in_the_device();
     cooked_needs_an_address();
+    a_protocol_of_no_meaning();
     return facts_end();
 }

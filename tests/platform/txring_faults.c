@@ -30,7 +30,8 @@ static struct engine_facts facts_of(const char *interface)
                                  .mtu = 1500,
                                  .link_header_bytes = 14,
                                  .fragments = true,
-                                 .copies_fragments = true};
+                                 .copies_fragments = true,
+                                 .ends_here = true};
 }
 
 static struct traffic open_traffic(const char *interface, const struct engine_wishes *wishes)
