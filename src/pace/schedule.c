@@ -37,7 +37,7 @@ struct entry {
     uint16_t slot; /* level × SLOTS + index, while in the wheel */
     uint8_t state;
     bool trains;
-    uint32_t run; /* frames sent since it was last on time */
+    uint64_t earned_ns; /* overdue: what it has sent is worth the time until then, at twice its rate */
 } __attribute__((aligned(64)));
 
 struct schedule {
@@ -278,7 +278,7 @@ void schedule_add(struct schedule *schedule, uint32_t id, struct pacer *pacer)
 {
     take_out(schedule, id);
     schedule->entries[id].pacer = pacer;
-    schedule->entries[id].run = 0;
+    schedule->entries[id].earned_ns = 0;
     put(schedule, id);
 }
 
@@ -375,17 +375,15 @@ void schedule_next(struct schedule *schedule, uint64_t now_ns, schedule_frame_by
     }
 }
 
-/* An overdue stream has sent max_burst frames back to back, or one train: the next waits for half of its gap.
- */
+/* An overdue stream sends max_burst frames back to back, or one train; beyond that it earns one for each half
+ * of a gap that has passed (the generic cell rate algorithm, ITU-T I.371, at twice the stream's rate). */
 static uint64_t hold_back(struct schedule *schedule, struct entry *entry, uint64_t gap_ns, uint64_t now_ns)
 {
-    if (entry->trains) {
-        if (pacer_in_train(entry->pacer))
-            return entry->deadline_ns;
-    } else if (++entry->run < schedule->limits.max_burst) {
-        return entry->deadline_ns;
-    }
-    return now_ns + gap_ns / 2;
+    uint64_t half_ns = gap_ns / 2, burst_ns = half_ns * schedule->limits.max_burst;
+    if (entry->trains)
+        return pacer_in_train(entry->pacer) ? entry->deadline_ns : now_ns + half_ns;
+    entry->earned_ns = (entry->earned_ns > now_ns ? entry->earned_ns : now_ns) + half_ns;
+    return entry->earned_ns - now_ns >= burst_ns ? entry->earned_ns - burst_ns + half_ns : entry->deadline_ns;
 }
 
 void schedule_sent(struct schedule *schedule, uint32_t id, uint32_t frame_bytes, uint64_t now_ns)
@@ -407,9 +405,7 @@ void schedule_sent(struct schedule *schedule, uint32_t id, uint32_t frame_bytes,
         return;
     }
     entry->deadline_ns = entry->time_ns = next_ns;
-    if (next_ns > now_ns)
-        entry->run = 0;
-    else
+    if (next_ns <= now_ns)
         entry->time_ns = hold_back(schedule, entry, next_ns - sent_ns, now_ns);
     entry->state = STATE_PACED;
     wheel_insert(schedule, id);

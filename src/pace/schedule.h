@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Many streams on one queue, merged by deadline; and the rule of what may still be sent when it is overdue.
  *
- * A frame up to `late` overdue is still sent: the first max_burst of a stream back to back, further ones at
- * twice the stream's rate until it has caught up; a later one is missed and the deadline moves on. A shape's
- * own train is its own bound: it is not cut, and overdue trains stay apart by half their gap. So in any
- * window w: at most rate × (w + late) + max_burst frames. Streams at rate max share what is left, round
- * robin. No frame is ever early. All memory is given at creation; O(1) a frame, whatever the number of
- * streams. Owner: one worker; new and free: main thread. */
+ * A frame up to `late` overdue is still sent: max_burst of a stream back to back, further ones at twice the
+ * stream's rate until it has caught up, so that a worker that sleeps may send some at once; a later one is
+ * missed and the deadline moves on. A shape's own train is its own bound: it is not cut, and overdue trains
+ * stay apart by half their gap. So in any window w: at most rate × (w + late) + max_burst frames. Streams at
+ * rate max share what is left, round robin. No frame is ever early. All memory is given at creation; O(1) a
+ * frame, whatever the number of streams. Owner: one worker; new and free: main thread. */
 #ifndef PACE_SCHEDULE_H
 #define PACE_SCHEDULE_H
 

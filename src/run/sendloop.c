@@ -28,10 +28,11 @@
 #include "packet/signature.h"
 
 enum {
-    RESULTS_MAX = 64,       /* of one reap */
-    KICK_LONG_NS = 100000,  /* a kick that takes longer makes stops and orders late: smaller batches */
-    COLLECT_NS = 1000000,   /* buffers need not be collected earlier than the next frame within this */
-    RETRY_NS = 50000,       /* when the engine knows no better */
+    RESULTS_MAX = 64,      /* of one reap */
+    KICK_LONG_NS = 100000, /* a kick that takes longer makes stops and orders late: smaller batches */
+    COLLECT_NS = 1000000,  /* buffers need not be collected earlier than the next frame within this */
+    RETRY_NS = 50000,      /* when the engine knows no better */
+    BETWEEN_SLICES_NS = 20000,
     ACCOUNT_NS = 100000000, /* even when nothing moves, misses and ends are accounted this often */
     AHEAD = 3,
     FEW_PARTS = 64, /* so many stay in the cache by themselves */
@@ -77,8 +78,8 @@ struct sendloop {
     uint64_t deadline_ns; /* of the next frame; DEADLINE_NEVER when that is not what the loop waits for */
     uint64_t oldest_ns;   /* deadline of the oldest paced frame since the last kick that left none behind */
     uint64_t stamped_ns;  /* when the oldest signed frames that were not yet handed over were; 0: none */
-    uint64_t late_ns, spin_ns;
-    uint64_t worst_late_ns; /* in this slice */
+    uint64_t spin_ns;
+    struct schedule_limits limits;
 
     struct queue_counts counts;
     struct record record;
@@ -223,7 +224,7 @@ struct sendloop *sendloop_new(struct engine *engine, struct part **parts, uint32
     loop->ops->caps(engine, &caps);
     loop->part_count = count;
     loop->clock_ns = wishes->clock_ns != NULL ? wishes->clock_ns : clock_monotonic_ns;
-    loop->late_ns = wishes->limits.late_ns;
+    loop->limits = wishes->limits;
     loop->batch_max = wishes->batch_max < caps.max_batch ? wishes->batch_max : caps.max_batch;
     if (loop->batch_max == 0)
         loop->batch_max = 1;
@@ -658,8 +659,6 @@ static void note_handover(struct sendloop *loop, uint64_t now_ns)
 static void kick(struct sendloop *loop, uint32_t slots)
 {
     uint64_t before_ns = loop->clock_ns();
-    if (before_ns > loop->oldest_ns && before_ns - loop->oldest_ns > loop->worst_late_ns)
-        loop->worst_late_ns = before_ns - loop->oldest_ns;
     int code = loop->ops->kick(loop->engine);
     uint64_t after_ns = loop->clock_ns();
     adapt_batch(loop, slots, after_ns - before_ns);
@@ -694,7 +693,7 @@ void sendloop_collect(struct sendloop *loop)
 static bool turn_once(struct sendloop *loop, uint64_t now_ns)
 {
     uint32_t back = collect(loop), slots;
-    if (loop->blocked && now_ns > loop->oldest_ns && now_ns - loop->oldest_ns > loop->late_ns)
+    if (loop->blocked && now_ns > loop->oldest_ns && now_ns - loop->oldest_ns > loop->limits.late_ns)
         sendloop_withdraw(loop);
     if (loop->blocked && loop->paced > 0 && !is_stuck(loop))
         kick(loop, 0);
@@ -727,9 +726,9 @@ static void wait_for_engine(struct sendloop *loop, uint64_t now_ns, struct sendl
         out->wait = (struct engine_wait){.kind = WAIT_NEVER, .reason = loop->never};
     else
         ask_engine(loop, &out->wait);
-    if (loop->blocked && loop->oldest_ns < DEADLINE_NEVER - loop->late_ns &&
-        loop->oldest_ns + loop->late_ns < out->deadline_ns)
-        out->deadline_ns = loop->oldest_ns + loop->late_ns;
+    if (loop->blocked && loop->oldest_ns < DEADLINE_NEVER - loop->limits.late_ns &&
+        loop->oldest_ns + loop->limits.late_ns < out->deadline_ns)
+        out->deadline_ns = loop->oldest_ns + loop->limits.late_ns;
     if (out->deadline_ns > now_ns + ACCOUNT_NS && loop->listed > 0)
         out->deadline_ns = now_ns + ACCOUNT_NS;
 }
@@ -744,14 +743,19 @@ static void decide(struct sendloop *loop, uint64_t now_ns, struct sendloop_state
         out->need = loop->deadline_ns != DEADLINE_NEVER ? NEED_DEADLINE : NEED_NOTHING;
 }
 
-/* On the clock to a deadline that is near; true when there is something to do now. */
-static bool await(const struct sendloop *loop, uint64_t *now_ns, uint64_t until_ns)
+/* On the clock to a deadline that is near; true when there is something to do now. A slice does not end right
+ * before a deadline but behind its frame, where what the worker does between slices has the most room. */
+static bool await(const struct sendloop *loop, uint64_t *now_ns, uint64_t *until_ns)
 {
-    uint64_t deadline_ns = loop->deadline_ns;
+    uint64_t deadline_ns = loop->deadline_ns, end_ns = *until_ns;
     if (deadline_ns > *now_ns && deadline_ns - *now_ns > loop->spin_ns)
         return false;
-    while (*now_ns < deadline_ns && *now_ns < until_ns)
+    if (deadline_ns > end_ns && deadline_ns - end_ns < BETWEEN_SLICES_NS)
+        end_ns = deadline_ns;
+    while (*now_ns < deadline_ns && *now_ns < end_ns)
         *now_ns = loop->clock_ns();
+    if (end_ns == deadline_ns && *now_ns >= *until_ns)
+        *until_ns = *now_ns + 1; /* time for one more turn */
     return true;
 }
 
@@ -761,19 +765,17 @@ void sendloop_slice(struct sendloop *loop, uint64_t until_ns, struct sendloop_st
     bool more;
 
     loop->sent = 0;
-    loop->worst_late_ns = 0;
     do {
         more = turn_once(loop, now_ns);
         now_ns = loop->clock_ns();
-        if (!more)
-            more = await(loop, &now_ns, until_ns);
+        if (!more && now_ns < until_ns)
+            more = await(loop, &now_ns, &until_ns);
     } while (more && now_ns < until_ns);
     *out = (struct sendloop_state){.need = NEED_MORE, .deadline_ns = loop->deadline_ns};
     if (!more)
         decide(loop, now_ns, out);
     publish(loop);
     out->sent = loop->sent;
-    out->late_ns = loop->worst_late_ns;
     out->parts_ended = loop->parts_ended;
     loop->parts_ended = false;
 }
@@ -919,9 +921,9 @@ uint32_t sendloop_active(const struct sendloop *loop)
     return loop->active;
 }
 
-uint64_t sendloop_late_ns(const struct sendloop *loop)
+const struct schedule_limits *sendloop_limits(const struct sendloop *loop)
 {
-    return loop->late_ns;
+    return &loop->limits;
 }
 
 uint32_t sendloop_parts(const struct sendloop *loop)

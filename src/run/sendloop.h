@@ -99,7 +99,6 @@ struct sendloop_state {
     uint64_t deadline_ns;    /* NEED_DEADLINE; also with NEED_ENGINE the earlier of the two */
     struct engine_wait wait; /* NEED_ENGINE */
     uint32_t sent;           /* frames committed in this slice */
-    uint64_t late_ns;        /* how late the latest paced frame of this slice was handed over */
     bool parts_ended;        /* some part became DONE: tell the main thread */
 };
 /* Works until until_ns or until nothing can be done. A deadline at most spin_ns away is awaited on the clock.
@@ -112,8 +111,8 @@ uint32_t sendloop_in_flight(const struct sendloop *loop);          /* slots of p
 /* Slots since the loop was made; they settle in the order in which they were committed. */
 uint64_t sendloop_committed(const struct sendloop *loop);
 uint64_t sendloop_settled(const struct sendloop *loop);
-uint32_t sendloop_active(const struct sendloop *loop);  /* parts RUNNING or PAUSED */
-uint64_t sendloop_late_ns(const struct sendloop *loop); /* its limit */
+uint32_t sendloop_active(const struct sendloop *loop); /* parts RUNNING or PAUSED */
+const struct schedule_limits *sendloop_limits(const struct sendloop *loop);
 uint32_t sendloop_parts(const struct sendloop *loop);
 struct part *sendloop_part(const struct sendloop *loop, uint32_t part); /* borrowed */
 

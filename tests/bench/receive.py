@@ -1,13 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What receiving costs: volleyd's receive thread beside the bare block ring (bare_rx) and tcpdump -w /dev/null.
+"""What receiving costs: one core that takes frames off a veth and analyses them, beside the bare block ring (bare_rx) and
+tcpdump -w /dev/null on the same core.
 
-    receive.py [--pps 100000] [--seconds 2] [--rounds 5] [--streams 1,10000] [--json FILE]
+    receive.py [--pps 300000] [--seconds 2] [--rounds 7] [--streams 1,10000] [--json FILE]
 
-The same load is offered over a veth in every slice: by a daemon whose receive thread takes the frames, or by one without `expect`,
-which opens no receiver, so that a peer is alone. A contender's figure is its CPU seconds per million frames
-that it took; a ratio (peer's cost over ours) is taken within a round, whose order rotates. Who drops frames is told: a slice with
-drops counts for nothing."""
+RPS gives all received frames to the last core, where the receiving thread is pinned too, as a NIC's queue does with its core; all
+else runs on the others. A contender's figure is how long that core was busy, the kernel's part included, for each frame that came;
+a ratio (theirs over ours) is taken within a round, whose order rotates. The same load is offered in every slice: by a daemon that
+receives, or by one without `expect`, which opens no receiver, so that a peer is alone. The thread's own CPU time is told beside. A
+slice with drops counts for nothing."""
 
 import argparse
 import json
@@ -22,9 +24,9 @@ import time
 
 import bench
 
-GOAL = 0.95  # of the bare ring's cost
+GOAL = 0.95  # of the bare ring's core
 CONFIG = """safety = {{ allow = [ "gen0", "sink0" ]; max_duration = "1h"; }};
-ports = ( {{ name = "east"; interface = "gen0"; speed = "10Gbit"; }},
+ports = ( {{ name = "east"; interface = "gen0"; speed = "10Gbit"; cpus = [ {cpu} ]; }},
           {{ name = "west"; interface = "sink0"; speed = "10Gbit"; receive = {{ blocks = 32; block_size = 262144; }}; }} );
 templates = {{ t = ( {{ ethernet = {{ dst = "02:00:00:00:00:02"; }}; }}, {{ ipv4 = {{ src = "198.18.0.1"; dst = "198.19.0.1"; }}; }},
   {{ udp = {{ src = 9; dst = 9; }}; }} ); }};
@@ -34,89 +36,106 @@ streams = ( {{ name = "s"; port = "east"; template = "t"; size = 64; copies = {s
 EXPECT = 'expect = [ "west" ]; learn = false;'  # opens the receiver
 
 
-def thread_cpu_ns(pid, name):
-    """CPU time of the threads whose names hold this."""
-    total = 0
+CORE = max(os.sched_getaffinity(0))
+
+
+def threads(pid, name):
+    """Of a process, whose names hold this."""
     for task in os.listdir(f"/proc/{pid}/task"):
         with open(f"/proc/{pid}/task/{task}/comm", encoding="utf-8") as comm:
-            if name not in comm.read():
-                continue
+            if name in comm.read():
+                yield int(task)
+
+
+def thread_cpu_s(pid, name):
+    total = 0
+    for task in threads(pid, name):
         with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as stat:
             total += int(stat.read().split()[0])
-    return total
+    return total / 1e9
 
 
-class Contender:
-    """CPU seconds and frames of one slice, while the daemon sends."""
+def core_busy_s():
+    """Of CORE since the start: what was not idle, nor taken by the host."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        user, nice, system, idle, iowait, irq, softirq = map(int, next(l for l in stat if l.startswith(f"cpu{CORE} ")).split()[1:8])
+    del idle, iowait
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
-    def __init__(self, name, daemon, namespace):
-        self.name, self.daemon, self.namespace = name, daemon, namespace
+
+class Ours:
+    """The daemon's own receive thread."""
+
+    name = "volleyd"
+
+    def start(self, daemon):
+        self.daemon = daemon
+        for task in threads(daemon.process.pid, "west/rx"):
+            os.sched_setaffinity(task, {CORE})
+
+    def cpu_s(self):
+        return thread_cpu_s(self.daemon.process.pid, "west/rx")
+
+    def stop(self):
+        """Frames that it lost."""
+        time.sleep(0.6)  # the daemon refreshes its figures twice a second
+        return next(p for p in self.daemon.call("GetStatus", limit=1)["ports"] if p["name"] == "west")["receive"]["overrun"]
 
 
-class Ours(Contender):
-    def west(self):
-        """Received and overrun so far; the daemon refreshes them twice a second."""
-        port = next(p for p in self.daemon.call("GetStatus", limit=1)["ports"] if p["name"] == "west")
-        return port["receive"]["received"], port["receive"]["overrun"]
+class Program:
+    """A peer that is started for each slice."""
 
-    def edge(self):
-        """The moment at which the daemon's figures become new: frames, drops and CPU time of one instant."""
-        before = self.west()
-        while (now := self.west()) == before:
-            time.sleep(0.005)
-        return now, thread_cpu_ns(self.daemon.process.pid, "west/rx")
+    def __init__(self, name, namespace, command):
+        self.name, self.namespace, self.command = name, namespace, ["taskset", "-c", str(CORE)] + command
 
-    def run(self, seconds):
-        (frames, drops), cpu = self.edge()
+    def start(self, daemon):
+        del daemon
+        self.process = self.namespace.popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(0.3)
+
+    def cpu_s(self):
+        return thread_cpu_s(self.process.pid, "")
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        out, told = self.process.communicate()
+        found = re.search(r'"drops": (\d+)|(\d+) packets dropped by kernel', (out + told).decode())
+        return int(found[1] or found[2])
+
+
+def one_slice(daemon, contender, namespace, seconds):
+    daemon.call("Start")
+    try:
+        contender.start(daemon)
+        time.sleep(0.3)
+        frames, busy, cpu = namespace.frames(), core_busy_s(), contender.cpu_s()
         time.sleep(seconds)
-        (frames_after, drops_after), cpu_after = self.edge()
-        return {"frames": frames_after - frames, "drops": drops_after - drops, "cpu": (cpu_after - cpu) / 1e9}
-
-
-class Bare(Contender):
-    def __init__(self, daemon, namespace, build):
-        super().__init__("bare ring", daemon, namespace)
-        self.program = os.path.join(build, "tests/bench/bare_rx")
-
-    def run(self, seconds):
-        command = [self.program, "-i", "sink0", "-t", str(max(1, round(seconds))), "-n", "32", "-f", "262144"]
-        out = json.loads(self.namespace.popen(command, stdout=subprocess.PIPE).communicate()[0])
-        return {"frames": out["frames"], "drops": out["drops"], "cpu": out["cpu_seconds"]}
-
-
-class Tcpdump(Contender):
-    def run(self, seconds):
-        command = ["tcpdump", "-i", "sink0", "-Q", "in", "-w", "/dev/null", "-B", "8192", "-n", "-Z", "root"]
-        process = self.namespace.popen(command, stderr=subprocess.PIPE)
-        while b"listening" not in process.stderr.readline():
-            pass
-        started = thread_cpu_ns(process.pid, "")
-        time.sleep(seconds)
-        cpu = thread_cpu_ns(process.pid, "") - started
-        process.send_signal(signal.SIGINT)
-        told = process.communicate()[1].decode()
-        frames, drops = (int(re.search(rf"(\d+) packets {what}", told)[1]) for what in ("captured", "dropped by kernel"))
-        return {"frames": frames, "drops": drops, "cpu": cpu / 1e9}
+        frames, busy, cpu = namespace.frames() - frames, core_busy_s() - busy, contender.cpu_s() - cpu
+        return {"frames": frames, "busy": busy, "cpu": cpu, "drops": contender.stop()}
+    finally:
+        daemon.call("Stop")
 
 
 def measure(streams, args, build, directory):
     namespace = bench.Namespace("veth")
+    namespace.ip(f"sh -c 'echo {1 << CORE:x} > /sys/class/net/sink0/queues/rx-0/rps_cpus'")
+    others = os.sched_getaffinity(0) - {CORE}
+    os.sched_setaffinity(0, others)
     daemons = []
     for name, expect in (("receiving", EXPECT), ("sending", "")):
-        config = CONFIG.format(streams=streams, each=max(1, args.pps // streams), expect=expect)
+        config = CONFIG.format(streams=streams, each=max(1, args.pps // streams), expect=expect, cpu=min(others))
         daemons.append(bench.Volleyd(f"{name} {streams}", build, namespace, config, directory))
-    contenders = [(daemons[0], Ours("volleyd", daemons[0], namespace)), (daemons[1], Bare(daemons[1], namespace, build))]
+    bare = [os.path.join(build, "tests/bench/bare_rx"), "-i", "sink0", "-t", str(args.seconds + 10), "-n", "32", "-f", "262144"]
+    contenders = [(daemons[0], Ours()), (daemons[1], Program("bare ring", namespace, bare))]
     if shutil.which("tcpdump"):
-        contenders.append((daemons[1], Tcpdump("tcpdump", daemons[1], namespace)))
+        tcpdump = ["tcpdump", "-i", "sink0", "-Q", "in", "-w", "/dev/null", "-B", "8192", "-n", "-Z", "root"]
+        contenders.append((daemons[1], Program("tcpdump", namespace, tcpdump)))
     results = {contender.name: [] for _, contender in contenders}
     try:
         for i in range(args.rounds):
             turn = i % len(contenders)
             for daemon, contender in contenders[turn:] + contenders[:turn]:
-                daemon.call("Start")
-                time.sleep(0.3)
-                results[contender.name].append(contender.run(args.seconds))
-                daemon.call("Stop")
+                results[contender.name].append(one_slice(daemon, contender, namespace, args.seconds))
     finally:
         for daemon in daemons:
             daemon.close()
@@ -124,16 +143,18 @@ def measure(streams, args, build, directory):
     return results
 
 
-def cost(one):
-    return one["cpu"] / one["frames"] * 1e6 if one["frames"] and not one["drops"] else None
+def cost(one, figure="busy"):
+    return one[figure] / one["frames"] * 1e6 if one["frames"] and not one["drops"] else None
 
 
 def summarise(streams, results):
     row = {"streams": streams, "contenders": {}, "ratios": {}}
     for name, slices in results.items():
-        costs = [c for c in map(cost, slices) if c is not None]
-        row["contenders"][name] = {"cpu_s_per_million": statistics.median(costs) if costs else None, "slices": slices,
-                                   "with_drops": sum(s["drops"] > 0 for s in slices)}
+        taken = [s for s in slices if cost(s) is not None]
+        row["contenders"][name] = {
+            "busy_s_per_million": statistics.median(cost(s) for s in taken) if taken else None,
+            "cpu_s_per_million": statistics.median(cost(s, "cpu") for s in taken) if taken else None,
+            "slices": slices, "with_drops": len(slices) - len(taken)}
         pairs = [cost(theirs) / cost(ours) for ours, theirs in zip(results["volleyd"], slices) if cost(ours) and cost(theirs)]
         if name != "volleyd" and pairs:
             row["ratios"][name] = {"median": statistics.median(pairs), "rounds": pairs}
@@ -143,7 +164,9 @@ def summarise(streams, results):
 def show(row):
     print(f"\n{row['streams']} stream(s)")
     for name, c in row["contenders"].items():
-        figure = f"{c['cpu_s_per_million']:.3f} CPU-s per million" if c["cpu_s_per_million"] is not None else "dropped frames in every slice"
+        figure = "dropped frames in every slice"
+        if c["busy_s_per_million"] is not None:
+            figure = f"core busy {c['busy_s_per_million']:.3f} s a million frames, {c['cpu_s_per_million']:.3f} of it the program's"
         ratio = row["ratios"].get(name)
         text = f"   ratio {ratio['median']:.2f}" if ratio else ""
         if ratio and name == "bare ring":
@@ -154,9 +177,9 @@ def show(row):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", default=os.environ.get("VOLLEYD_BUILD", "."))
-    parser.add_argument("--pps", type=int, default=100000)
-    parser.add_argument("--seconds", type=float, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--pps", type=int, default=300000)
+    parser.add_argument("--seconds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--streams", default="1,10000")
     parser.add_argument("--json")
     args = parser.parse_args()
