@@ -57,6 +57,18 @@ static bool octave_ready(struct histogram *histogram, unsigned octave)
     return histogram->octave[octave] != NULL;
 }
 
+void histogram_prefetch(const struct histogram *histogram, uint64_t value)
+{
+    __builtin_prefetch(&histogram->octave[octave_of(value)]);
+}
+
+void histogram_prefetch_counter(const struct histogram *histogram, uint64_t value)
+{
+    unsigned octave = octave_of(value);
+    if (histogram->octave[octave] != NULL)
+        __builtin_prefetch(&histogram->octave[octave][bucket_of(value, octave)], 1);
+}
+
 bool histogram_add(struct histogram *histogram, uint64_t value, uint64_t n)
 {
     unsigned octave = octave_of(value);

@@ -26,6 +26,10 @@ void histogram_fini(struct histogram *histogram);
 void histogram_clear(struct histogram *histogram); /* keeps its memory */
 /* Counts value n times. False when memory is out: then nothing is counted. */
 bool histogram_add(struct histogram *histogram, uint64_t value, uint64_t n);
+/* Fetch what histogram_add() of this value will touch: its octave's place, then, when that is there, its
+ * counter. Hints. */
+void histogram_prefetch(const struct histogram *histogram, uint64_t value);
+void histogram_prefetch_counter(const struct histogram *histogram, uint64_t value);
 /* Adds all of more. False when memory is out: then nothing is added. */
 bool histogram_merge(struct histogram *histogram, const struct histogram *more);
 

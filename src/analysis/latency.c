@@ -32,6 +32,18 @@ int64_t latency_between(uint32_t sent_16ns, uint64_t received_ns)
     return (int64_t)units * (int64_t)unit + (int64_t)(received_ns & (unit - 1));
 }
 
+void latency_prefetch(const struct latency *latency, int64_t delay_ns)
+{
+    __builtin_prefetch(&latency->delays, 1);
+    __builtin_prefetch(&latency->jitter_16ths, 1);
+    histogram_prefetch(&latency->delays, delay_ns > 0 ? (uint64_t)delay_ns : 0);
+}
+
+void latency_prefetch_counter(const struct latency *latency, int64_t delay_ns)
+{
+    histogram_prefetch_counter(&latency->delays, delay_ns > 0 ? (uint64_t)delay_ns : 0);
+}
+
 void latency_take(struct latency *latency, int64_t delay_ns)
 {
     uint64_t delay = delay_ns > 0 ? (uint64_t)delay_ns : 0;

@@ -19,6 +19,10 @@ void latency_init(struct latency *latency);
 void latency_fini(struct latency *latency);
 void latency_clear(struct latency *latency); /* keeps its memory */
 
+/* Fetches what latency_take() will touch of it; then, when that is there, the delay's counter. Hints. */
+void latency_prefetch(const struct latency *latency, int64_t delay_ns);
+void latency_prefetch_counter(const struct latency *latency, int64_t delay_ns);
+
 /* The delay between a signature's time (units of 16 ns, modulo 2^32) and a clock reading: -34 s … 34 s. */
 int64_t latency_between(uint32_t sent_16ns, uint64_t received_ns);
 void latency_take(struct latency *latency, int64_t delay_ns);

@@ -44,6 +44,14 @@ static uint64_t window_begin(const struct sequence *sequence)
     return sequence->next > SEQUENCE_WINDOW ? sequence->next - SEQUENCE_WINDOW : 0;
 }
 
+void sequence_prefetch(const struct sequence *sequence, uint32_t number)
+{
+    __builtin_prefetch(&sequence->next, 1);
+    __builtin_prefetch(&sequence->last_ns, 1);
+    __builtin_prefetch(&sequence->runs, 1);
+    __builtin_prefetch(&sequence->seen[number % SEQUENCE_WINDOW / WORD_BITS], 1);
+}
+
 /* ---- outages ---- */
 
 static uint64_t time_between(uint64_t earlier_ns, uint64_t later_ns)

@@ -49,6 +49,8 @@ void sequence_init(struct sequence *sequence);
 /* Takes one frame's number and time; true when it is a first copy. Numbers wrap at 2^32. A number far ahead
  * counts only when another one near it follows. */
 bool sequence_take(struct sequence *sequence, uint32_t number, uint64_t time_ns);
+/* Fetches what sequence_take() of this number will touch. A hint. */
+void sequence_prefetch(const struct sequence *sequence, uint32_t number);
 /* The account against what was sent. final: no more frames come; else frames on their way are not yet lost:
  * lost counts only what is missing below the highest number. */
 void sequence_result(const struct sequence *sequence, uint64_t sent, bool final, struct sequence_result *out);

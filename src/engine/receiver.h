@@ -62,10 +62,11 @@ void receiver_close(struct receiver *receiver);
 int receiver_send(const struct receiver *receiver, const uint8_t *frame, uint32_t bytes);
 int receiver_fd(const struct receiver *receiver); /* readable when a block is ready */
 
-/* Calls take for each frame of the next ready block and gives the block back; at most 64 frames in versions 1
- * and 2, which have no blocks to wait for. Frames handled; 0: none ready. The frame is gone when take
- * returns. */
-typedef void receiver_take(void *context, const struct received *frame);
+/* Calls take for the frames of the next ready block, some at a time (1 … RECEIVER_AT_ONCE) and in order, and
+ * gives the block back; at most 64 frames in versions 1 and 2, which have no blocks to wait for. Frames
+ * handled; 0: none ready. The frames are gone when take returns. */
+enum { RECEIVER_AT_ONCE = 16 };
+typedef void receiver_take(void *context, const struct received *frames, uint32_t count);
 uint32_t receiver_next(struct receiver *receiver, receiver_take *take, void *context);
 void receiver_read_stats(struct receiver *receiver, struct receiver_stats *out);
 /* "software (CLOCK_REALTIME)" or "hardware (raw)" */

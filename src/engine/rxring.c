@@ -401,6 +401,16 @@ static struct received judge(const uint8_t *frame, uint32_t captured, uint32_t l
     };
 }
 
+static struct received read_v3(const uint8_t *at, uint32_t status)
+{
+    const struct tpacket3_hdr *header = (const struct tpacket3_hdr *)(const void *)at;
+    struct received received = judge(at + header->tp_mac, header->tp_snaplen, header->tp_len, status);
+    received.time_ns = header->tp_sec * NS_PER_SECOND + header->tp_nsec;
+    received.vlan_tci = (uint16_t)header->hv1.tp_vlan_tci;
+    received.vlan_tpid = header->hv1.tp_vlan_tpid;
+    return received;
+}
+
 static uint32_t take_block(struct receiver *receiver, receiver_take *take, void *context)
 {
     uint8_t *at = receiver->map + (size_t)receiver->next * receiver->geometry.tp_block_size;
@@ -411,15 +421,14 @@ static uint32_t take_block(struct receiver *receiver, receiver_take *take, void 
         return 0;
     uint32_t frames = block->num_pkts;
     at += block->offset_to_first_pkt;
-    for (uint32_t i = 0; i < frames; i++) {
-        const struct tpacket3_hdr *header = (const struct tpacket3_hdr *)(const void *)at;
-        struct received received = judge(at + header->tp_mac, header->tp_snaplen, header->tp_len,
-                                         header->tp_status | (block_status & TP_STATUS_LOSING));
-        received.time_ns = header->tp_sec * NS_PER_SECOND + header->tp_nsec;
-        received.vlan_tci = (uint16_t)header->hv1.tp_vlan_tci;
-        received.vlan_tpid = header->hv1.tp_vlan_tpid;
-        take(context, &received);
-        at += header->tp_next_offset;
+    struct received some[RECEIVER_AT_ONCE];
+    for (uint32_t taken = 0, count; taken < frames; taken += count) {
+        for (count = 0; count < RECEIVER_AT_ONCE && taken + count < frames; count++) {
+            const struct tpacket3_hdr *header = (const struct tpacket3_hdr *)(const void *)at;
+            some[count] = read_v3(at, header->tp_status | (block_status & TP_STATUS_LOSING));
+            at += header->tp_next_offset;
+        }
+        take(context, some, count);
     }
     __atomic_store_n(&block->block_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
     receiver->next = receiver->next + 1 < receiver->count ? receiver->next + 1 : 0;
@@ -489,7 +498,7 @@ static uint32_t take_slots(struct receiver *receiver, receiver_take *take, void 
         struct received received = receiver->version == 1 ? read_v1(at, status) : read_v2(at, status);
         if ((status & TP_STATUS_COPY) != 0 && receiver->whole != NULL)
             read_whole(receiver, &received);
-        take(context, &received);
+        take(context, &received, 1);
         release_slot(receiver, at);
         receiver->next = receiver->next + 1 < receiver->count ? receiver->next + 1 : 0;
     }

@@ -13,6 +13,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "analysis/latency.h"
 #include "analysis/sequence.h"
@@ -23,6 +25,7 @@
 #include "run/intact.h"
 
 enum { SLICE_NS = 500000, ROWS_A_TURN = 32, ETHERTYPE_AT = 12, ETHERTYPE_MAC_CONTROL = 0x8808 };
+enum { FEW_STREAMS = 64 /* so many records stay in the cache by themselves */ };
 static const double look_again_s = 0.001;
 
 struct stream_record { /* one stream */
@@ -66,6 +69,12 @@ struct receive_worker {
     } start;
 };
 
+struct recognised { /* a frame of ours */
+    const struct received *frame;
+    struct signature signature;
+    int64_t delay_ns;
+};
+
 static struct receive_post *post_of(struct letter *letter)
 {
     return (struct receive_post *)(void *)letter;
@@ -106,9 +115,10 @@ static struct receive_stream wish_of(const struct receive_worker *worker, uint16
 }
 
 /* A frame with a signature is the stream's even when some other byte of it was changed on the way. */
-static void take_ours(struct receive_worker *worker, const struct received *frame,
-                      const struct signature *signature)
+static void take_ours(struct receive_worker *worker, const struct recognised *ours)
 {
+    const struct received *frame = ours->frame;
+    const struct signature *signature = &ours->signature;
     struct stream_record *record = &worker->records[signature->stream - 1];
     worker->totals.ours++;
     take_gap(worker, frame->time_ns);
@@ -118,39 +128,73 @@ static void take_ours(struct receive_worker *worker, const struct received *fram
         !frame_is_intact(frame->frame, frame->captured))
         record->corrupted++;
     if (sequence_take(&record->sequence, signature->sequence, frame->time_ns))
-        latency_take(&record->latency, latency_between(signature->time_16ns, frame->time_ns));
+        latency_take(&record->latency, ours->delay_ns);
 }
 
 /* Each segment of a run that arrived as one frame is a frame that was sent. */
-static void take_run(struct receive_worker *worker, const struct received *frame,
-                     const struct signature *last, uint32_t segment_bytes)
+static void take_run(struct receive_worker *worker, const struct recognised *last, uint32_t segment_bytes)
 {
-    uint32_t count = signature_run(frame->frame, last, segment_bytes, worker->nonce);
-    struct signature one = *last;
-    for (one.sequence -= count - 1; count > 0; one.sequence++, count--)
-        take_ours(worker, frame, &one);
+    uint32_t count = signature_run(last->frame->frame, &last->signature, segment_bytes, worker->nonce);
+    struct recognised one = *last;
+    for (one.signature.sequence -= count - 1; count > 0; one.signature.sequence++, count--)
+        take_ours(worker, &one);
 }
 
-static void take(void *context, const struct received *frame)
+/* Whether it is a frame of ours; all others are counted here. */
+static bool recognise(struct receive_worker *worker, const struct received *frame,
+                      struct signature *signature)
 {
-    struct receive_worker *worker = context;
-    struct signature signature;
     worker->totals.frames++;
     worker->totals.truncated += frame->truncated;
     if (is_pause(frame)) {
         worker->totals.pause++;
-        return;
+        return false;
     }
-    if (!signature_find(frame->frame, frame->captured, frame->length, worker->nonce, &signature) ||
-        signature.stream > worker->wishes.streams) {
-        worker->totals.foreign++;
-        return;
+    bool ours = signature_find(frame->frame, frame->captured, frame->length, worker->nonce, signature) &&
+                signature->stream <= worker->wishes.streams;
+    worker->totals.foreign += !ours;
+    return ours;
+}
+
+/* With many streams each frame's record is far memory: it is fetched while those before are taken, first the
+ * record, then the counter of its delay, whose place the record says. */
+static void fetch_records(const struct receive_worker *worker, const struct recognised *found, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct stream_record *record = &worker->records[found[i].signature.stream - 1];
+        __builtin_prefetch(record, 1);
+        latency_prefetch(&record->latency, found[i].delay_ns);
+        sequence_prefetch(&record->sequence, found[i].signature.sequence);
     }
-    uint32_t segment_bytes = wish_of(worker, signature.stream).segment_bytes;
-    if (segment_bytes != 0)
-        take_run(worker, frame, &signature, segment_bytes);
-    else
-        take_ours(worker, frame, &signature);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct stream_record *record = &worker->records[found[i].signature.stream - 1];
+        if (record->begun)
+            latency_prefetch_counter(&record->latency, found[i].delay_ns);
+    }
+}
+
+static void take(void *context, const struct received *frames, uint32_t count)
+{
+    struct receive_worker *worker = context;
+    struct recognised found[RECEIVER_AT_ONCE];
+    uint32_t ours = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct recognised *next = &found[ours];
+        if (!recognise(worker, &frames[i], &next->signature))
+            continue;
+        next->frame = &frames[i];
+        next->delay_ns = latency_between(next->signature.time_16ns, frames[i].time_ns);
+        ours++;
+    }
+    if (worker->wishes.streams > FEW_STREAMS)
+        fetch_records(worker, found, ours);
+    for (uint32_t i = 0; i < ours; i++) {
+        uint32_t segment_bytes = wish_of(worker, found[i].signature.stream).segment_bytes;
+        if (segment_bytes != 0)
+            take_run(worker, &found[i], segment_bytes);
+        else
+            take_ours(worker, &found[i]);
+    }
 }
 
 static bool take_blocks(struct receive_worker *worker)
@@ -360,11 +404,22 @@ static void on_told(struct ev_loop *loop, ev_async *watcher, int events)
     deliver(watcher->data);
 }
 
+/* Records of many streams are used in no order: with pages of 4 KB each use would miss the TLB. A hint. */
+static void prefer_large_pages(void *memory, size_t bytes)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = ((uintptr_t)memory + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)memory + bytes) / page * page;
+    if (memory != NULL && from < end)
+        madvise((void *)from, end - from, MADV_HUGEPAGE);
+}
+
 static int allocate(struct receive_worker *worker)
 {
     size_t streams = (size_t)worker->wishes.streams + 1;
     /* calloc: pages of streams that never receive are never touched. */
     worker->records = calloc(streams, sizeof *worker->records);
+    if (streams > FEW_STREAMS)
+        prefer_large_pages(worker->records, streams * sizeof *worker->records);
     worker->rows = calloc(streams, sizeof *worker->rows);
     worker->next_rows = calloc(streams, sizeof *worker->next_rows);
     worker->loop = ev_loop_new(EVBACKEND_POLL | EVFLAG_NOENV | EVFLAG_NOSIGMASK);

@@ -94,9 +94,8 @@ static struct receiver *open_receiver(const struct receiver_wishes *wishes)
     return receiver;
 }
 
-static void take(void *context, const struct received *received)
+static void take_one(struct seen *seen, const struct received *received)
 {
-    struct seen *seen = context;
     const uint8_t *end = received->frame + received->captured;
     uint16_t stream = end[-SIGNATURE_BYTES] == signature_magic(NONCE) >> 8 ? end[3 - SIGNATURE_BYTES] : 0;
     if (seen->frames < FRAMES_MOST) {
@@ -105,6 +104,12 @@ static void take(void *context, const struct received *received)
     }
     seen->by_stream[stream <= STREAMS ? stream : 0]++;
     seen->frames++;
+}
+
+static void take(void *context, const struct received *frames, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        take_one(context, &frames[i]);
 }
 
 /* Until `frames` are there or 5 s × VOLLEYD_SLOW are over, and then until it has been quiet for a while. */

@@ -61,7 +61,7 @@ uint32_t receiver_next(struct receiver *receiver, receiver_take *take, void *con
                                  .captured = FRAME_BYTES,
                                  .length = FRAME_BYTES,
                                  .time_ns = receiver->times_ns[receiver->first]};
-        take(context, &frame);
+        take(context, &frame, 1);
     }
     if (receiver->first == receiver->count && read(receiver->fd, &count, sizeof count) < 0)
         count = 0; /* was not readable: fine */
