@@ -34,11 +34,16 @@ def human(value):
     return f"{value:,}"
 
 
+def rate_of(row):
+    """Now; of a stream that is done, on average."""
+    return row["average" if row["state"] == "done" else "achieved"]["pps"]
+
+
 def draw(rows, elapsed, lines_before):
     """A table of the streams as they run; drawn over itself on a terminal."""
     out = [f"{'stream':<10}{'state':<10}{'asked':>10}{'achieved':>14}{'queued':>12}{'completed':>12}{'missed':>8}   {elapsed:4.1f} s"]
     for row in rows:
-        out.append(f"{row['name']:<10}{row['state']:<10}{str(row['requested']):>10}{row['achieved']['pps']:>10,.0f} pps"
+        out.append(f"{row['name']:<10}{row['state']:<10}{str(row['requested']):>10}{rate_of(row):>10,.0f} pps"
                    f"{human(row['queued']):>12}{human(row['completed']):>12}{human(row['missed']):>8}")
     if sys.stdout.isatty() and lines_before:
         sys.stdout.write(f"\x1b[{lines_before}F\x1b[J")

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "base/instant.h"
+#include "plan/dryrun.h"
 
 static json_t *number(uint64_t value)
 {
@@ -187,11 +188,14 @@ static json_t *view_receive(const struct receive_row *row, const struct plan *pl
 
 static json_t *begin_stream(const struct stream_row *row, const struct plan *plan)
 {
-    char rate[64];
+    char asked[128];
+    if (row->rate_is_set)
+        units_format_rate(row->requested, asked, sizeof asked);
+    else
+        plan_format_asked(row->plan, asked, sizeof asked);
     return json_pack("{s:o, s:o, s:s, s:o, s:o}", "name", text(row->plan->name), "port",
                      text(plan->ports[row->plan->port].spec->name), "state", stream_state_names[row->state],
-                     "reason", text(row->reason), "requested",
-                     text(units_format_rate(row->requested, rate, sizeof rate)));
+                     "reason", text(row->reason), "requested", text(asked));
 }
 
 json_t *view_stream_counters(const struct stream_row *row, const struct plan *plan, view_clock *clocks)

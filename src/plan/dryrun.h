@@ -13,6 +13,10 @@
  * get the link header that the kernel would write, with a source of zeros. */
 int dryrun_write(const struct plan *plan, const char *path, uint64_t frames, struct err *err);
 
+/* What a stream asks for in a few words: "50 kpps", "1 kpps to 2 Mpps", "10 steps", "64 frames, then 1 ms".
+ */
+char *plan_format_asked(const struct plan_stream *stream, char *out, size_t size);
+
 /* One stream: its packet (packet_explain), then rate, shape, limits and chain in words. */
 void plan_explain(const struct plan *plan, uint32_t stream, FILE *out, bool colour);
 

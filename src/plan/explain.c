@@ -34,6 +34,23 @@ static void explain_rate(const struct plan_stream *stream, FILE *out)
                 shape->poisson ? ", at random (Poisson)" : "");
 }
 
+char *plan_format_asked(const struct plan_stream *stream, char *out, size_t size)
+{
+    struct words words;
+    const struct shape_spec *shape = &stream->spec->shape;
+    if (shape->has_ramp)
+        snprintf(out, size, "%s to %s", units_format_rate(shape->ramp_from, words.a, sizeof words.a),
+                 units_format_rate(shape->ramp_to, words.b, sizeof words.b));
+    else if (shape->has_stairs)
+        snprintf(out, size, "%zu steps", shape->steps);
+    else if (shape->has_burst && shape->burst_gap_ns > 0)
+        snprintf(out, size, "%" PRIu64 " frames, then %s", shape->burst_frames,
+                 units_format_time(shape->burst_gap_ns, words.a, sizeof words.a));
+    else
+        units_format_rate(stream->rate, out, size);
+    return out;
+}
+
 static void explain_shape(const struct plan_stream *stream, FILE *out)
 {
     struct words words;

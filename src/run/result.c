@@ -62,6 +62,7 @@ static void stream_row_now(struct volley *volley, uint32_t index, struct stream_
     row->achieved = achieved_now(volley, stream, &row->counts);
     row->average = rate_over(row->counts.completed, row->counts.bytes_l2, seconds(elapsed_ns(volley)));
     row->requested = stream->rate;
+    row->rate_is_set = stream->rate_is_set;
     row->multiplier = stream->multiplier;
     row->receive_count = receive_rows(volley, index, &row->receive);
 }

@@ -81,6 +81,7 @@ struct stream_row {
     struct counts counts;
     struct achieved achieved, average;
     struct rate requested; /* in force now */
+    bool rate_is_set;      /* by request: the shape's own rates are over */
     struct ratio multiplier;
     const struct receive_row *receive; /* borrowed until the next call */
     uint32_t receive_count;

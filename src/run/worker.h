@@ -4,7 +4,7 @@
  *   main ── mailbox, ev_async ──► worker ── mailbox, ev_async ──► main: order->done() runs there
  *
  * While there is work an idle watcher runs slices of at most 500 µs; when nothing is due a timerfd waits for
- * the next deadline (precise pacing spins the last microseconds); else it waits for what the engine says. A
+ * the next deadline (precise pacing spins instead); else it waits for what the engine says. A
  * stop is answered after the drain. */
 #ifndef RUN_WORKER_H
 #define RUN_WORKER_H

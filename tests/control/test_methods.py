@@ -419,3 +419,24 @@ def test_the_manual_is_sound_roff():
     text = ".TH volleyd-control 7\n.SH NAME\nvolleyd-control \\- the control socket\n" + manual()
     done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z"], input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and done.stderr == ""
+
+
+SHAPES = """
+safety = { allow = [ "mock*" ]; };
+ports = ( { name = "east"; interface = "mock0"; engine = "mock"; } );
+""" + TEMPLATE + """
+streams = (
+  { name = "ramp"; port = "east"; template = "plain"; ramp = { from = "1kpps"; to = "2Mpps"; over = "10s"; }; duration = "1s"; },
+  { name = "stairs"; port = "east"; template = "plain"; stairs = { steps = [ "1kpps", "2kpps", "3kpps" ]; each = "1s"; }; },
+  { name = "trains"; port = "east"; template = "plain"; burst = { frames = 64; gap = "1ms"; }; duration = "forever"; },
+  { name = "even"; port = "east"; template = "plain"; gap = "10us"; duration = "forever"; } );
+"""
+
+
+def test_what_a_shape_asks_for_is_said_in_its_own_words(make_daemon):
+    client = make_daemon(SHAPES).start().client()
+    asked = {s["name"]: s["requested"] for s in client.call("GetStatus")["streams"]}
+    assert asked == {"ramp": "1 kpps to 2 Mpps", "stairs": "3 steps", "trains": "64 frames, then 1 ms", "even": "100 kpps"}
+    client.call("Start", streams=["ramp"])
+    client.call("SetRate", streams=["ramp"], rate="5kpps")
+    assert client.call("GetStatus")["streams"][0]["requested"] == "5 kpps", "the ramp is over"
