@@ -511,6 +511,12 @@ static void warn_of_taps(struct port *port)
                  taps > 1 ? "s" : "", port->planned->spec->interface);
 }
 
+static void read_device_base(struct port *port)
+{
+    port->device_base = port->facts.stats;
+    port->device_based_on = port->facts.ifindex;
+}
+
 int port_arm(struct port *port, struct err *err)
 {
     int result;
@@ -536,7 +542,8 @@ int port_arm(struct port *port, struct err *err)
     port->ops->caps(port->queues[0].engine, &port->caps);
     port->armed = true;
     port->armed_facts = port->facts;
-    port->device_base = port->facts.stats;
+    if (port->device_based_on != port->facts.ifindex) /* rings rebuilt within a run go on counting */
+        read_device_base(port);
     port->lost = false;
     return 0;
 
@@ -589,7 +596,7 @@ static int rebind_queues(struct port *port, struct err *err)
     }
     carry_device(port); /* what the old one counted until we last read it */
     port->armed_facts = port->facts;
-    port->device_base = port->facts.stats;
+    read_device_base(port);
     return 0;
 }
 
@@ -740,7 +747,7 @@ void port_begin_run(struct port *port)
         carry_from_zero(port, i);
     memset(&port->device_carried, 0, sizeof port->device_carried);
     if (!port->ops->without_interface && link_read(port->planned->spec->interface, &port->facts, NULL) == 0)
-        port->device_base = port->facts.stats;
+        read_device_base(port);
 }
 
 void port_set_busy(struct port *port, bool busy, bool draining)

@@ -52,7 +52,8 @@ struct port {
     struct engine_caps caps;
     uint32_t queue_count;
     struct queue *queues;
-    struct link_stats device_base;       /* at the run's begin, and at each rebind */
+    struct link_stats device_base;       /* at the run's begin, and whenever the device is another */
+    int device_based_on;                 /* its ifindex; 0: none yet */
     struct device_counts device_carried; /* of interfaces that the run had before a rebind */
 };
 

@@ -96,3 +96,18 @@ def judge(times, spans):
     if not calm:
         pytest.skip(f"this machine is busy: {story[-1]}")
     raise AssertionError("\n".join(story))
+
+
+def test_a_ring_that_is_rebuilt_for_larger_frames_loses_no_account(net):
+    """The interface's own counters are held against ours from the run's begin, not from the new ring's."""
+    east, west = net.pair()
+    small = '{ name = "s"; port = "east"; template = "plain"; rate = "5kpps"; count = 5000; }'
+    daemon = net.daemon(east, netns.config(small, ports=PORT))
+    daemon.call("Start")
+    netns.wait_until(lambda: daemon.stream_row("s")["completed"] > 200, 10, "frames")
+    daemon.call("Apply", templates=BARE, streams=others(1, size=1500), add=True)
+    netns.wait_until(lambda: daemon.counters()["run"]["state"] == "ended", 20, "the run's end")
+    port = daemon.call("Report")["ports"][0]
+    netns.balance(port)
+    assert port["completed"] == west.counter("west0", "rx_packets") == port["device"]["tx_packets"] == 5000
+    assert port["device"]["unaccounted"] == port["device"]["foreign"] == 0
