@@ -137,7 +137,7 @@ class Error(Exception):
 class Daemon:
     """The real volleyd in a namespace, with a configuration written here."""
 
-    def __init__(self, space, config, *options, environment=None, user=None):
+    def __init__(self, space, config, *options, environment=None, user=None, wrap=()):
         self.space = space
         self.directory = tempfile.mkdtemp(prefix="volleyd-test-")
         self.socket = os.path.join(self.directory, "control.sock")
@@ -147,6 +147,7 @@ class Daemon:
         self.options = list(options)
         self.environment = environment
         self.user = user
+        self.wrap = list(wrap)
         self.process = None
         self.write(config)
         self.start()
@@ -160,7 +161,7 @@ class Daemon:
         log = open(self.log_path, "a", encoding="utf-8")
         environment = dict(os.environ, **(self.environment or {}))
         environment.setdefault("ASAN_OPTIONS", "detect_leaks=1")
-        command = [os.path.join(BUILD, "volleyd"), "-c", self.file] + self.options
+        command = self.wrap + [os.path.join(BUILD, "volleyd"), "-c", self.file] + self.options
         self.process = self.space.popen(command, stdout=log, stderr=log, env=environment, preexec_fn=die_with_parent)
         log.close()
         wait_until(self.answers, 10, "the daemon's answer")
