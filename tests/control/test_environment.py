@@ -217,36 +217,3 @@ def test_a_step_of_the_wall_clock_neither_stops_nor_hurries_traffic(make_daemon,
     daemon.call("Stop")
     daemon.process.terminate()
     assert daemon.ended() == 0, daemon.log()
-
-
-def test_a_frozen_cgroup_makes_no_burst(make_daemon):
-    base = "/sys/fs/cgroup/freezer"
-    group = os.path.join(base, f"volleyd-test-{os.getpid()}")
-    try:
-        os.mkdir(group)
-        frozen = os.path.join(group, "freezer.state")
-        assert os.path.exists(frozen)
-    except (OSError, AssertionError):
-        if os.path.isdir(group):
-            os.rmdir(group)
-        pytest.skip("no freezer cgroup can be made here")
-    try:
-        daemon = make_daemon().start()
-        with open(os.path.join(group, "cgroup.procs"), "w", encoding="utf-8") as out:
-            out.write(str(daemon.process.pid))
-        daemon.call("Start", streams=["voice"])
-        for state in ("FROZEN", "THAWED"):
-            with open(frozen, "w", encoding="utf-8") as out:
-                out.write(state)
-            if state == "FROZEN":
-                time.sleep(0.3)
-        row = next(s for s in daemon.call("Counters")["streams"] if s["name"] == "voice")
-        assert row["missed"] >= 200 or row["scheduled"] == row["queued"] + row["missed"]
-        daemon.call("Stop")
-        daemon.process.terminate()
-        assert daemon.ended() == 0
-    finally:
-        with open(os.path.join(group, "freezer.state"), "w", encoding="utf-8") as out:
-            out.write("THAWED")
-        wait_until(lambda: not open(os.path.join(group, "cgroup.procs"), encoding="utf-8").read().strip(), "an empty cgroup")
-        os.rmdir(group)

@@ -274,6 +274,16 @@ streams = ( {streams} );
 """
 
 
+def most_in_a_window(stamps, window_ns):
+    """How many of the ascending stamps at most lie within one window, wherever it begins."""
+    worst, first = 0, 0
+    for last, stamp in enumerate(stamps):
+        while stamp - stamps[first] >= window_ns:
+            first += 1
+        worst = max(worst, last - first + 1)
+    return worst
+
+
 def balance(row):
     """Both identities of the accounts, in one row."""
     assert row["scheduled"] == row["queued"] + row["missed"], row

@@ -9,6 +9,7 @@ import time
 
 import netns
 import pytest
+from test_traffic import Capture
 
 ROUNDS = range(int(os.environ.get("VOLLEYD_ROUNDS", "1")))
 pytestmark = pytest.mark.parametrize("turn", ROUNDS)
@@ -222,21 +223,144 @@ def test_stop_with_frames_in_flight_drains_or_says_so(net, turn):
         assert daemon.call("Report")["run"]["verdict"] == "invalid"
 
 
-def test_a_stopped_process_does_not_catch_up(net, turn):
-    """SIGSTOP for a second: afterwards no burst, what was due is missed, and no more than the bound allows leaves."""
+def steady_count(west):
+    """What has arrived, once nothing that was on its way still counts."""
+    def twice_the_same():
+        before = west.counter("west0", "rx_packets")
+        time.sleep(0.02)
+        return west.counter("west0", "rx_packets") == before
+    netns.wait_until(twice_the_same, 5, "silence at the peer")
+    return west.counter("west0", "rx_packets")
+
+
+def thread_states(pid):
+    states = set()
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/stat", encoding="ascii") as stat:
+            states.add(stat.read().rpartition(")")[2].split()[0])
+    return states
+
+
+class Signals:
+    """Halts by SIGSTOP."""
+
+    def __init__(self, pid):
+        self.pid = pid
+
+    def halt(self):
+        os.kill(self.pid, signal.SIGSTOP)
+        netns.wait_until(lambda: thread_states(self.pid) == {"T"}, 5, "all threads stopped")
+
+    def go_on(self):
+        os.kill(self.pid, signal.SIGCONT)
+
+    def close(self):
+        self.go_on()
+
+
+class Cgroup:
+    """Halts by freezing a control group: cgroup.freeze where version 2 is mounted, or version 1's freezer."""
+
+    KINDS = {"cgroup2": ("cgroup.freeze", ("1", "0"), "cgroup.events", "frozen 1"),
+             "cgroup": ("freezer.state", ("FROZEN", "THAWED"), "freezer.state", "FROZEN")}
+
+    def __init__(self, pid):
+        reasons = []
+        for kind, mount in self.mounts():
+            try:
+                self.enter(kind, mount, pid)
+                return
+            except OSError as reason:
+                reasons.append(f"{mount}: {reason.strerror}")
+        pytest.skip(f"no control group can be frozen here: {'; '.join(reasons) or 'none is mounted'}")
+
+    @staticmethod
+    def mounts():
+        with open("/proc/mounts", encoding="utf-8") as mounts:
+            rows = [line.split() for line in mounts]
+        return [(kind, mount) for _, mount, kind, options, *_ in rows
+                if kind == "cgroup2" or (kind == "cgroup" and "freezer" in options.split(","))]
+
+    def enter(self, kind, mount, pid):
+        self.path, self.home = os.path.join(mount, f"volleyd-test-{os.getpid()}"), mount
+        self.switch, self.words, self.tells, self.told = self.KINDS[kind]
+        self.pid = pid
+        os.mkdir(self.path)
+        try:
+            self.write("cgroup.procs", str(pid))
+            self.write(self.switch, self.words[1])
+        except OSError:
+            self.close()
+            raise
+
+    def write(self, name, text, folder=None):
+        with open(os.path.join(folder or self.path, name), "r+", encoding="ascii") as out:
+            out.write(text)
+
+    def read(self, name):
+        with open(os.path.join(self.path, name), encoding="ascii") as file:
+            return file.read()
+
+    def halt(self):
+        self.write(self.switch, self.words[0])
+        netns.wait_until(lambda: self.told in self.read(self.tells), 5, "a frozen group")
+
+    def go_on(self):
+        self.write(self.switch, self.words[1])
+
+    def close(self):
+        """Thawed and left, whatever came before."""
+        if os.path.exists(os.path.join(self.path, self.switch)):
+            self.go_on()
+        if str(self.pid) in self.read("cgroup.procs").split():
+            self.write("cgroup.procs", str(self.pid), self.home)
+        os.rmdir(self.path)
+
+
+HALTED_PPS, HALTED_S, RUN_S = 10000, 3, 5
+LATE_S, MAX_BURST = 0.01, 32
+# A frame is stamped a moment after the pacer let it go; a thread that is preempted in between lets a few more go when it is back.
+STAMP_S = 0.002 * netns.SLOW
+
+
+def halted_run(daemon, west, by):
+    """Starts, halts in the middle, goes on until the run has ended by itself. For how long it stood still at least, or None when
+    the machine took so long to halt it that all was over."""
+    daemon.call("Start")
+    netns.wait_until(lambda: daemon.stream_row("s")["completed"] > HALTED_PPS / 4, 10, "frames")
+    by.halt()
+    halted_at, arrived = time.monotonic(), steady_count(west)
+    time.sleep(HALTED_S)
+    assert west.counter("west0", "rx_packets") == arrived
+    halted_s = time.monotonic() - halted_at
+    by.go_on()
+    netns.wait_until(lambda: daemon.counters()["run"]["state"] == "ended", RUN_S, "the run's end")
+    return halted_s if west.counter("west0", "rx_packets") > arrived else None
+
+
+@pytest.mark.parametrize("means", (Signals, Cgroup))
+def test_a_halted_process_does_not_catch_up(net, tmp_path, turn, means):
+    """All of the daemon stands still for three seconds of a run: nothing leaves meanwhile; afterwards no burst, by the peer's
+    stamps; what was due is missed, to the frame; and the run ends when it would have ended."""
     east, west = net.pair()
-    daemon = started(net, east)
-    before, at = daemon.stream_row("s"), time.monotonic()
-    os.kill(daemon.pid(), signal.SIGSTOP)
-    stopped = west.counter("west0", "rx_packets")
-    time.sleep(1)
-    assert west.counter("west0", "rx_packets") - stopped < 20000 * 0.1
-    os.kill(daemon.pid(), signal.SIGCONT)
-    netns.wait_until(lambda: daemon.stream_row("s")["missed"] > before["missed"] + 15000, 10, "missed frames")
-    daemon.call("Stop")
-    row, elapsed = daemon.stream_row("s"), time.monotonic() - at
-    assert row["completed"] - before["completed"] <= 20000 * (elapsed - 1 + 0.05) + 32
-    tell("stopped for a second", daemon, stays(west, daemon))
+    capture = Capture(net, west, "west0", str(tmp_path / "arrived.pcap"))
+    stream = f'{{ name = "s"; port = "east"; template = "plain"; rate = "{HALTED_PPS}pps"; duration = "{RUN_S}s"; }}'
+    daemon = net.daemon(east, netns.config(stream, ports=east_port(f'late = "{LATE_S * 1000:g}ms"; max_burst = {MAX_BURST};')))
+    by = means(daemon.pid())
+    try:
+        halted_s = halted_run(daemon, west, by)
+    finally:
+        by.close()
+    if halted_s is None:
+        pytest.skip("this machine halted it only when the run was over")
+    row = tell(f"halted for {halted_s:.3f} s ({means.__name__})", daemon, stays(west, daemon))
+    assert row["state"] == "done" and row["in_flight"] == 0
+    assert row["scheduled"] == HALTED_PPS * RUN_S and row["completed"] == west.counter("west0", "rx_packets")
+    assert row["missed"] >= HALTED_PPS * (halted_s - LATE_S) - MAX_BURST
+    times = [at for at, _ in capture.frames(row["completed"])]
+    for window_s in (0.001, 0.01, 0.1, 1):
+        most = netns.most_in_a_window(times, int(window_s * 1e9))
+        assert most <= HALTED_PPS * (window_s + LATE_S + STAMP_S) + MAX_BURST, f"{most} frames in {window_s:g} s"
 
 
 def test_killed_in_full_flight_nothing_leaves_any_more(net, turn):
