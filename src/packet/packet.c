@@ -141,6 +141,11 @@ static const uint16_t *row_of(const struct packet_cursor *cursor)
     return cursor->packet->rows + (size_t)cursor->size.next * cursor->packet->row_words;
 }
 
+const uint8_t *packet_image(const struct packet *packet)
+{
+    return packet->variants == 1 && packet->cell_count == 0 ? packet->image : NULL;
+}
+
 void packet_stamp(const struct packet_cursor *cursor, uint8_t *frame)
 {
     const struct packet *packet = cursor->packet;

@@ -95,6 +95,10 @@ uint32_t packet_next_variant(const struct packet_cursor *cursor);
 uint32_t packet_variants(const struct packet *packet);
 /* Writes the constant bytes of the next frame (all of its length). */
 void packet_stamp(const struct packet_cursor *cursor, uint8_t *frame);
+/* The same bytes for every frame, packet_largest() of them, where there is one length only; else NULL. They
+ * follow packet_set_source(). For who stamps one stream after another and would touch all of their cursors.
+ */
+const uint8_t *packet_image(const struct packet *packet);
 /* Writes what varies, checksums included, and moves on to the next frame. stamp: see signature.h, NULL
  * without one. */
 struct signature_stamp;

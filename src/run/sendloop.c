@@ -35,7 +35,8 @@ enum {
     BETWEEN_SLICES_NS = 20000,
     ACCOUNT_NS = 100000000, /* even when nothing moves, misses and ends are accounted this often */
     AHEAD = 3,
-    FEW_PARTS = 64, /* so many stay in the cache by themselves */
+    FEW_PARTS = 64,            /* so many stay in the cache by themselves */
+    IMAGE_FETCHED_BYTES = 256, /* of a long frame the rest comes by itself, as memory read in order does */
 };
 
 struct run_of_slots { /* consecutive slots of one part that are alike */
@@ -166,6 +167,8 @@ static void adopt_packet(struct sendloop *loop, struct part *part, uint32_t *nex
     part->first_tag = *next_tag;
     *next_tag += packet_variants(part->packet);
     part->unvarying = packet_is_static(part->packet) && !part->signed_frames;
+    part->image = packet_image(part->packet);
+    part->image_bytes = packet_largest(part->packet);
     part->one_length = packet_variants(part->packet) == 1 && segmentation == NULL;
     part->bytes = packet_next_length(part->cursor);
     part->segments = 1;
@@ -413,7 +416,7 @@ static bool is_stuck(const struct sendloop *loop)
 static uint32_t next_bytes(void *context, uint32_t id)
 {
     const struct part *part = ((struct sendloop *)context)->parts[id];
-    return part->unvarying || part->segments > 1 ? part->bytes : packet_next_length(part->cursor);
+    return part->one_length || part->segments > 1 ? part->bytes : packet_next_length(part->cursor);
 }
 
 static void count_missed(struct sendloop *loop, uint32_t id, uint64_t frames)
@@ -459,10 +462,13 @@ static bool next_due(struct sendloop *loop, uint64_t now_ns, struct schedule_tur
 
 static void stamp_slot(struct sendloop *loop, const struct part *part, uint32_t slot, uint8_t *at)
 {
-    uint32_t tag = part->first_tag + (part->unvarying ? 0 : packet_next_variant(part->cursor));
+    uint32_t tag = part->first_tag + (part->image != NULL ? 0 : packet_next_variant(part->cursor));
     if (loop->tags[slot] == tag)
         return;
-    packet_stamp(part->cursor, at);
+    if (part->image != NULL)
+        memcpy(at, part->image, part->image_bytes);
+    else
+        packet_stamp(part->cursor, at);
     loop->tags[slot] = tag;
 }
 
@@ -518,7 +524,7 @@ static void fill_plain(struct sendloop *loop, uint32_t id, uint32_t slot, uint8_
                        struct engine_frame *frame)
 {
     struct part *part = loop->parts[id];
-    uint32_t bytes = part->unvarying ? part->bytes : packet_next_length(part->cursor);
+    uint32_t bytes = part->one_length ? part->bytes : packet_next_length(part->cursor);
 
     stamp_slot(loop, part, slot, at);
     patch_slot(loop, part, 1, at);
@@ -547,9 +553,21 @@ static uint32_t fill_alone(struct sendloop *loop, uint32_t id, const struct engi
     return slots;
 }
 
+/* What its next frame is made of. */
+static void fetch_frame(const struct part *part)
+{
+    uint32_t bytes = part->image_bytes < IMAGE_FETCHED_BYTES ? part->image_bytes : IMAGE_FETCHED_BYTES;
+    for (uint32_t at = 0; part->image != NULL && at < bytes; at += CACHE_LINE_BYTES)
+        __builtin_prefetch(part->image + at);
+    if (part->unvarying)
+        return;
+    __builtin_prefetch(part->cursor, 1);
+    __builtin_prefetch((const char *)part->cursor + CACHE_LINE_BYTES, 1);
+}
+
 /* With many streams, what a frame touches is far memory. The streams that come next are known ahead: the
- * third from now has its part fetched, the second its cursor, the first what its packet varies, each step
- * standing on the one before. */
+ * third from now has its part fetched, the second what its frame is made of, the first what its packet
+ * varies, each step standing on the one before. */
 static void look_ahead(struct sendloop *loop, uint32_t id)
 {
     uint32_t *ahead = loop->ahead;
@@ -565,11 +583,8 @@ static void look_ahead(struct sendloop *loop, uint32_t id)
         for (size_t at = 0; at < offsetof(struct part, segmentation); at += CACHE_LINE_BYTES)
             __builtin_prefetch(part + at, 1);
     }
-    if (ahead[1] != SCHEDULE_NOBODY) {
-        const struct part *part = loop->parts[ahead[1]];
-        __builtin_prefetch(part->cursor, 1);
-        __builtin_prefetch((const char *)part->cursor + CACHE_LINE_BYTES, 1);
-    }
+    if (ahead[1] != SCHEDULE_NOBODY)
+        fetch_frame(loop->parts[ahead[1]]);
     if (ahead[0] != SCHEDULE_NOBODY && !loop->parts[ahead[0]]->unvarying)
         packet_cursor_prefetch(loop->parts[ahead[0]]->cursor);
 }

@@ -22,9 +22,11 @@ struct part {
     /* The two cache lines that a frame touches: what is counted, and what is sent. Worker thread only. */
     alignas(CACHE_LINE_BYTES) struct counts counts;
     alignas(CACHE_LINE_BYTES) struct packet_cursor *cursor; /* owned */
+    const uint8_t *image;      /* what a slot of one length is stamped with; NULL: the cursor knows */
     uint64_t left;             /* frames that may still be queued; UINT64_MAX: no limit */
     uint32_t first_tag;        /* what a slot holds: this + variant */
-    uint32_t bytes;            /* of an unvarying frame in memory; of one segment */
+    uint32_t bytes;            /* of a frame of one length in memory; of one segment */
+    uint32_t image_bytes;      /* a whole run of segments counts */
     uint32_t sequence;         /* of the next signature */
     uint16_t signature_stream; /* set by the main thread */
     uint16_t segments;         /* frames that a full slot makes */

@@ -18,7 +18,8 @@ enum {
     AT_SEGMENTS = 28,
     AT_SEQUENCE = 32,
     AT_NONCE = 36,
-    FAKE_LEAST_BYTES = 60
+    FAKE_LEAST_BYTES = 60,
+    FAKE_MOST_BYTES = 4096
 };
 
 struct packet {
@@ -28,6 +29,8 @@ struct packet {
     uint32_t variants;
     struct packet_segmentation segmentation; /* segments 0: none */
     uint64_t stamps, patches;
+    bool counted; /* has no image: each slot is stamped by the cursor, and counted */
+    uint8_t image[FAKE_MOST_BYTES];
 };
 
 struct packet_cursor {
@@ -110,6 +113,22 @@ void packet_stamp(const struct packet_cursor *cursor, uint8_t *frame)
     memcpy(frame + AT_VARIANT, &variant, sizeof variant);
     memcpy(frame + AT_SEGMENTS, &segments, sizeof segments);
     cursor->packet->stamps++;
+}
+
+uint32_t packet_largest(const struct packet *packet)
+{
+    struct packet_cursor last = {(struct packet *)(uintptr_t)packet, packet->variants - 1};
+    return packet_next_length(&last);
+}
+
+const uint8_t *packet_image(const struct packet *packet)
+{
+    struct packet *own = (struct packet *)(uintptr_t)packet;
+    struct packet_cursor first = {own, 0};
+    if (packet->variants > 1 || packet->counted || packet_largest(packet) > sizeof packet->image)
+        return NULL;
+    packet_stamp(&first, own->image);
+    return own->image;
 }
 
 void packet_patch(struct packet_cursor *cursor, uint8_t *frame, const struct signature_stamp *stamp)

@@ -248,8 +248,10 @@ static void an_unvarying_frame_is_written_once_a_slot(void **state)
 {
     (void)state;
     struct bench bench;
+    struct packet counted = unvarying;
+    counted.counted = true;
     bench_open(&bench, "mock", SLOTS);
-    bench_add(&bench, unvarying, max(UINT64_MAX))->count = 100 * SLOTS + 3;
+    bench_add(&bench, counted, max(UINT64_MAX))->count = 100 * SLOTS + 3;
     bench_begin(&bench);
     bench_drain(&bench);
     assert_int_equal(seen.frames[2], 100 * SLOTS + 3);
