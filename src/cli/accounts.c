@@ -180,7 +180,7 @@ static void add_receive(struct table *table, const json_t *stream, const json_t 
         else
             table_count(table, bad_unless_zero(count), count);
     }
-    static const char *const times[] = {"p50_ns", "p99_ns", "max_ns", "jitter_ns"};
+    static const char *const times[] = {"p50_ns", "p99_ns", "max_ns", "uncertainty_ns", "jitter_ns"};
     for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
         if (latency == NULL)
             table_text(table, TONE_PLAIN, "");
@@ -193,10 +193,11 @@ static void add_receive(struct table *table, const json_t *stream, const json_t 
 static int print_received(const json_t *counters, FILE *to, bool colour, size_t most)
 {
     static const struct column columns[] = {
-        {"STREAM", LEFT},     {"AT", LEFT},           {"RECEIVED", RIGHT}, {"LOST", RIGHT},
-        {"DUPLICATE", RIGHT}, {"REORDERED", RIGHT},   {"LATE", RIGHT},     {"CORRUPTED", RIGHT},
-        {"FLOODED", RIGHT},   {"MISDIRECTED", RIGHT}, {"STALE", RIGHT},    {"P50", RIGHT},
-        {"P99", RIGHT},       {"MAX", RIGHT},         {"JITTER", RIGHT},   {"CLOCK", LEFT}};
+        {"STREAM", LEFT},     {"AT", LEFT},           {"RECEIVED", RIGHT},  {"LOST", RIGHT},
+        {"DUPLICATE", RIGHT}, {"REORDERED", RIGHT},   {"LATE", RIGHT},      {"CORRUPTED", RIGHT},
+        {"FLOODED", RIGHT},   {"MISDIRECTED", RIGHT}, {"STALE", RIGHT},     {"P50", RIGHT},
+        {"P99", RIGHT},       {"MAX", RIGHT},         {"UNCERTAIN", RIGHT}, {"JITTER", RIGHT},
+        {"CLOCK", LEFT}};
     struct table *table = table_new(columns, sizeof columns / sizeof *columns);
     size_t index, at;
     const json_t *stream, *row;
