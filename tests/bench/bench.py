@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Side by side: volleyd and its peers on the same work, in interleaved slices, as medians of per-round ratios.
 
-Every contender is started, brought to a steady state, and measured from outside over a slice: frames by the interface's own
-counter, CPU time by /proc. One round gives each contender one slice, in an order that rotates; a ratio is taken within a round,
+Every contender has the first CPU to itself (the benchmark runs on the others), is brought to a steady state, and measured from
+outside over a slice: frames by the interface's own counter, and how long that CPU was busy, with all that the kernel did there. One
+round gives each contender one slice, in an order that rotates; a ratio is taken within a round,
 so that a slow second of the machine hits both sides. Output: a table, JSON (--json FILE) and an SVG chart (--svg FILE)."""
 
 import argparse
@@ -18,6 +19,8 @@ import sys
 import tempfile
 import time
 
+FIRST = [min(os.sched_getaffinity(0))]  # trafgen, asked for one process, goes to CPU 0 by itself
+OTHERS = os.sched_getaffinity(0) - set(FIRST) or set(FIRST)
 PROCESS_CPU_CLOCK = 2  # CPUCLOCK_SCHED, include/linux/posix-timers.h
 DST = "02:00:00:00:00:02"
 PACKAGES = {"trafgen": "netsniff-ng", "tcpreplay": "tcpreplay", "dpdk-testpmd": "dpdk-dev"}
@@ -79,18 +82,29 @@ def cpu_seconds(pid):
         return own + sum(cpu_seconds(child) for child in children.read().split())
 
 
-def slice_of(namespace, pid, seconds):
-    """Frames a second, and frames a CPU second, over one slice in a steady state."""
+def core_busy_s(cpus):
+    """Of these CPUs since the start: what was not idle, nor taken by the host."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        times = {words[0]: list(map(int, words[1:8])) for words in map(str.split, stat) if words[0].startswith("cpu")}
+    busy = 0
+    for cpu in cpus:
+        user, nice, system, _, _, irq, softirq = times[f"cpu{cpu}"]
+        busy += user + nice + system + irq + softirq
+    return busy / os.sysconf("SC_CLK_TCK")
+
+
+def slice_of(namespace, cpus, seconds):
+    """Frames a second, and frames a second that the CPUs were busy, over one slice in a steady state."""
     start, deadline = namespace.frames(), time.monotonic() + 5
     while namespace.frames() == start:
         if time.monotonic() > deadline:
             return None
         time.sleep(0.01)
     time.sleep(0.15)
-    frames, cpu, at = namespace.frames(), cpu_seconds(pid), time.monotonic()
+    frames, busy, at = namespace.frames(), core_busy_s(cpus), time.monotonic()
     time.sleep(seconds)
-    frames, cpu, at = namespace.frames() - frames, cpu_seconds(pid) - cpu, time.monotonic() - at
-    return {"pps": frames / at, "per_cpu_s": frames / cpu if cpu > 0 else 0.0, "cpu_share": cpu / at}
+    frames, busy, at = namespace.frames() - frames, core_busy_s(cpus) - busy, time.monotonic() - at
+    return {"pps": frames / at, "per_cpu_s": frames / busy if busy > 0 else 0.0, "cpu_share": busy / at}
 
 
 def end(process):
@@ -110,13 +124,13 @@ def end(process):
 class Process:
     """A contender that is a process a slice."""
 
-    def __init__(self, name, command):
-        self.name, self.command = name, command
+    def __init__(self, name, command, cpus=FIRST):
+        self.name, self.command, self.cpus = name, ["taskset", "-c", ",".join(map(str, cpus))] + command, cpus
 
     def run(self, namespace, seconds):
         process = namespace.popen(self.command, start_new_session=True, stdin=subprocess.PIPE)  # testpmd ends with its input
         try:
-            return slice_of(namespace, process.pid, seconds)
+            return slice_of(namespace, self.cpus, seconds)
         finally:
             end(process)
 
@@ -124,8 +138,8 @@ class Process:
 class Volleyd:
     """A daemon for the whole benchmark; a stream a slice."""
 
-    def __init__(self, name, build, namespace, config, directory):
-        self.name, self.namespace = name, namespace
+    def __init__(self, name, build, namespace, config, directory, cpus=FIRST):
+        self.name, self.namespace, self.cpus = name, namespace, cpus
         self.socket = os.path.join(directory, name.replace(" ", "-") + ".sock")
         self.file = os.path.join(directory, name.replace(" ", "-") + ".conf")
         with open(self.file, "w", encoding="ascii") as out:
@@ -157,7 +171,7 @@ class Volleyd:
     def run(self, namespace, seconds):
         self.call("Start")
         try:
-            return slice_of(namespace, self.process.pid, seconds)
+            return slice_of(namespace, self.cpus, seconds)
         finally:
             self.call("Stop")
 
@@ -201,38 +215,38 @@ def bare_ring(build, size):
 
 
 def contenders_of(job, namespace, build, directory):
+    both = sorted({*FIRST, *OTHERS})[:2]
     size, varying, segments, queues = job["size"], job["varying"], job.get("segments"), job.get("queues", 1)
     extra = VARY if varying else 'offload = "udp-segment";' if segments else "split = true;" if queues > 1 else ""
-    port = "qdisc = true;" if segments else ""
+    port = ("qdisc = true; " if segments else "") + f"cpus = {both[:queues]};"
+    one = f"cpus = {FIRST};"
     if job.get("streams"):
         extra = f"copies = {job['streams']};"
     label = "volleyd" + (f" {job['streams']:,} streams" if job.get("streams") else "") + (" varying" if varying else " segments" if segments else f" {queues} queues" if queues > 1 else "")
-    found = [Volleyd(label, build, namespace, TEMPLATE.format(queues=queues, port=port, size=size, extra=extra), directory)]
+    found = [Volleyd(label, build, namespace, TEMPLATE.format(queues=queues, port=port, size=size, extra=extra), directory, both[:queues])]
     for other in job["against"]:
         if other.isdecimal():
             copies = f"copies = {other};"
             found.append(Volleyd(f"volleyd {int(other):,} streams", build, namespace,
-                                 TEMPLATE.format(queues=1, port="", size=size, extra=copies), directory))
+                                 TEMPLATE.format(queues=1, port=one, size=size, extra=copies), directory))
         elif other == "volleyd":
-            found.append(Volleyd("volleyd", build, namespace, TEMPLATE.format(queues=1, port="", size=size, extra=""), directory))
+            found.append(Volleyd("volleyd", build, namespace, TEMPLATE.format(queues=1, port=one, size=size, extra=""), directory))
         elif other == "bare":
             found.append(Process("bare ring", bare_ring(build, size)))
         elif other == "two bare":
             found.append(Process("two bare rings", ["sh", "-c", " & ".join(
-                f"taskset -c {cpu} {' '.join(bare_ring(build, size))}" for cpu in range(2)) + " & wait"]))
+                f"taskset -c {cpu} {' '.join(bare_ring(build, size))}" for cpu in both) + " & wait"], both))
         elif other == "trafgen" and shutil.which("trafgen"):
             found.append(Process("trafgen", ["trafgen", "-i", trafgen_file(directory, size, varying), "-o", "gen0", "-P", "1", "-q"]))
         elif other == "tcpreplay" and shutil.which("tcpreplay"):
             found.append(Process("tcpreplay", ["tcpreplay", "--topspeed", "-K", "--loop", "0", "-i", "gen0",
                                                pcap_file(directory, build, found[0].file, size)]))
         elif other == "testpmd" and shutil.which("dpdk-testpmd"):
-            found.append(Process("testpmd af_packet", ["dpdk-testpmd", "--no-pci", "--no-huge", "-m", "512", "-l", "0-1", "--file-prefix", "volleyd-bench",
-                                                       "--vdev", "net_af_packet0,iface=gen0", "--", "--forward-mode=txonly",
-                                                       f"--txpkts={size - 4}", "--stats-period", "60", "--total-num-mbufs=16384"]))
-            found.append(Process("testpmd af_xdp", ["dpdk-testpmd", "--no-pci", "--no-huge", "-m", "512", "-l", "0-1",
-                                                    "--file-prefix", "volleyd-bench",
-                                                    "--vdev", "net_af_xdp0,iface=gen0", "--", "--forward-mode=txonly",
-                                                    f"--txpkts={size - 4}", "--stats-period", "60", "--total-num-mbufs=16384"]))
+            for driver in ("af_packet", "af_xdp"):
+                found.append(Process(f"testpmd {driver}", [
+                    "taskset", "-c", ",".join(map(str, both)), "dpdk-testpmd", "--no-pci", "--no-huge", "-m", "512", "-l", f"{both[0]},{both[-1]}",
+                    "--main-lcore", str(both[-1]), "--file-prefix", "volleyd-bench", "--vdev", f"net_{driver}0,iface=gen0", "--",
+                    "--forward-mode=txonly", f"--txpkts={size - 4}", "--stats-period", "60", "--total-num-mbufs=16384"]))
     return found
 
 
@@ -340,6 +354,7 @@ def main():
     for program, package in PACKAGES.items():
         if shutil.which(program) is None:
             print(f"without {program}: apt-get install {package}")
+    os.sched_setaffinity(0, OTHERS)
     rows = []
     with tempfile.TemporaryDirectory(prefix="volleyd-bench-") as directory:
         for job in JOBS:

@@ -55,14 +55,6 @@ def thread_cpu_s(pid, name):
     return total / 1e9
 
 
-def core_busy_s():
-    """Of CORE since the start: what was not idle, nor taken by the host."""
-    with open("/proc/stat", encoding="ascii") as stat:
-        user, nice, system, idle, iowait, irq, softirq = map(int, next(l for l in stat if l.startswith(f"cpu{CORE} ")).split()[1:8])
-    del idle, iowait
-    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
-
-
 class Ours:
     """The daemon's own receive thread."""
 
@@ -108,9 +100,9 @@ def one_slice(daemon, contender, namespace, seconds):
     try:
         contender.start(daemon)
         time.sleep(0.3)
-        frames, busy, cpu = namespace.frames(), core_busy_s(), contender.cpu_s()
+        frames, busy, cpu = namespace.frames(), bench.core_busy_s([CORE]), contender.cpu_s()
         time.sleep(seconds)
-        frames, busy, cpu = namespace.frames() - frames, core_busy_s() - busy, contender.cpu_s() - cpu
+        frames, busy, cpu = namespace.frames() - frames, bench.core_busy_s([CORE]) - busy, contender.cpu_s() - cpu
         return {"frames": frames, "busy": busy, "cpu": cpu, "drops": contender.stop()}
     finally:
         daemon.call("Stop")
