@@ -87,7 +87,8 @@ static void check_interface(const struct plan *plan, uint32_t index, struct comp
                           "port %s has %s too (%s); what each may send is limited by itself", other->name,
                           port->interface, key_of(other->at, "interface")->where);
     }
-    if (!is_allowed(&plan->spec.safety, port->interface))
+    const struct engine_ops *engine = port->engine != NULL ? engine_find(port->engine) : NULL;
+    if (!is_allowed(&plan->spec.safety, port->interface) && (engine == NULL || !engine->without_interface))
         complain_warn(complaints, key_of(port->at, "interface"),
                       "%s is not allowed, a start would be refused; write safety.allow = [ \"%s\" ]",
                       port->interface, port->interface);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The daemon's life: signals, systemd's protocols, crashes, privileges, and environments that are broken: one clear line, and a code."""
 
+import grp
 import os
 import pwd
 import signal
@@ -10,7 +11,7 @@ import sys
 
 import pytest
 from client import SLOW, Error
-from conftest import CONFIG, VOLLEYD, wait_until
+from conftest import BUILD, CONFIG, VOLLEYD, wait_until
 
 AUTOSTART = CONFIG.replace('name = "voice";', 'name = "voice"; autostart = true;')
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -71,6 +72,26 @@ def test_sighup_with_a_bad_file_changes_nothing(daemon, client):
 def test_autostart(make_daemon):
     daemon = make_daemon(AUTOSTART).start()
     wait_until(lambda: run_state(daemon) == "open", "the start")
+    daemon.stop()
+
+
+@root_only
+def test_autostart_that_safety_refuses_is_told_and_the_daemon_stays(make_daemon):
+    daemon = make_daemon(AUTOSTART.replace('interface = "mock0"; engine = "mock"', 'interface = "none0"; engine = "txring"'))
+    daemon.user = {}
+    daemon.start()
+    wait_until(lambda: "autostart: " in daemon.log(), "the refusal")
+    (line,) = [line for line in daemon.log().split("\n") if "autostart: " in line]
+    assert "none0 is not in safety.allow" in line, line
+    assert run_state(daemon) == "none"
+    daemon.stop()
+
+
+def test_port_without_an_interface_needs_no_permission_and_is_not_warned_of(make_daemon):
+    daemon = make_daemon(CONFIG.replace('allow = [ "mock*" ]', 'allow = [ ]')).start()
+    assert "not allowed" not in daemon.log()
+    daemon.call("Start", streams=["voice"])
+    assert run_state(daemon) == "open"
     daemon.stop()
 
 
@@ -359,7 +380,50 @@ def test_root_without_user_keeps_no_other_capability(make_daemon):
     daemon.stop()
 
 
+def seccomp_modes(daemon):
+    """Of each thread but the first: 0 without a filter, 2 with one."""
+    pid = daemon.process.pid
+    return [int(status_of(f"{pid}/task/{task}")["Seccomp"]) for task in os.listdir(f"/proc/{pid}/task") if int(task) != pid]
+
+
+@pytest.mark.parametrize("options, mode", [([], 2), (["--no-confine"], 0)])
+def test_threads_that_send_are_confined_unless_told_otherwise(make_daemon, options, mode):
+    if "Seccomp" not in status_of("self"):
+        pytest.skip("this kernel has no seccomp")
+    if int(status_of("self")["Seccomp"]) != 0:
+        pytest.skip("a filter is on all that we start")
+    daemon = make_daemon(options=options).start()
+    daemon.call("Start", streams=["voice", "video"])
+    assert run_state(daemon) == "open"
+    modes = seccomp_modes(daemon)
+    assert modes.count(mode) >= 3 if mode else set(modes) == {0}, modes  # east has two queues, west one
+    daemon.stop()
+
+
+@root_only
+def test_control_socket_belongs_to_the_group(make_daemon):
+    daemon = make_daemon()
+    daemon.user = {}
+    group = grp.getgrnam("man")
+    with open(daemon.file, "w", encoding="utf-8") as out:
+        out.write(f'control = {{ socket = "{daemon.socket}"; status_socket = "{daemon.status_socket}"; group = "man"; }};\n' + CONFIG)
+    daemon.start()
+    control, status = os.stat(daemon.socket), os.stat(daemon.status_socket)
+    assert (control.st_gid, control.st_mode & 0o777) == (group.gr_gid, 0o660)
+    assert status.st_mode & 0o777 == 0o666
+    daemon.stop()
+
+
 # ---- the modes that print ----
+
+@pytest.mark.parametrize("part, page", [("control", "volleyd-control.7"), ("conf", "volleyd.conf.5"), ("protocols", "volleyd.conf.5"),
+                                        ("options", "volleyd.8"), ("events", "volleyd.8")])
+def test_what_the_manual_holds_is_what_the_program_says(part, page):
+    done = volleyd("--print-manual", part)
+    assert done.returncode == 0 and done.stdout.count("\n") > 10
+    with open(os.path.join(BUILD, "man", page), encoding="utf-8") as text:
+        assert done.stdout in text.read()
+
 
 def test_check(make_daemon):
     daemon = make_daemon()
