@@ -102,6 +102,14 @@ def test_manual_names_every_command_and_option():
     assert "@" not in re.sub(r"\S+@\S+\.\S+", "", manual)
 
 
+def test_what_is_installed_is_what_the_table_says(ctl):
+    for form, file in (("roff", "man/volleyctl.1"), ("bash", "etc/completions/volleyctl"), ("zsh", "etc/completions/_volleyctl")):
+        part = ctl("describe", form)
+        assert part.code == 0 and len(part.out) > 1000 and part.out in (BUILD / file).read_text(), file
+    wrong = ctl("describe", "fish")
+    assert (wrong.code, wrong.out) == (2, "") and "roff, bash or zsh" in wrong.err
+
+
 def test_manual_is_clean_roff():
     if shutil.which("groff") is None:
         pytest.skip("groff is not installed")

@@ -60,7 +60,10 @@ def screen(tmp_path, environment):
 
     yield open_screen
     for one in screens:
+        one.press("C-c")  # ends it at any time, whatever it shows or asks
+        ended = one.ended()
         one.tmux("kill-server")
+        assert ended
 
 
 def running(count=0):

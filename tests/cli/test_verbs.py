@@ -3,6 +3,7 @@
 import grp
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -117,6 +118,18 @@ def test_apply_reads_the_file_here(ctl, fake, tmp_path):
     assert fake.asked("Apply") == [{
         "dry": True, "templates": {"t": [{"ethernet": {"dst": "02:00:00:00:00:02"}}]},
         "streams": [{"name": "s", "port": "east", "template": "t", "size": 128, "count": 5000000000}]}]
+
+
+def test_apply_to_what_is_there_says_so_and_tells_warnings_clean(ctl, fake, tmp_path):
+    file = tmp_path / "more.conf"
+    file.write_text('streams = ( { name = "more"; port = "east"; template = "voice"; } );')
+    fake.answers["Apply"] = {"added": 1, "removed": 0, "changed": 0, "unchanged": 2, "warnings": ["streams.more: \x1b[31mred"]}
+    done = ctl("apply", file, "--add", "--dry")
+    (asked,) = fake.asked("Apply")
+    assert asked["add"] is True and asked["dry"] is True and set(asked) == {"streams", "add", "dry"}
+    warning, counts = done.out.splitlines()
+    assert warning.startswith("warning: streams.more: ") and "\x1b" not in warning
+    assert counts == "streams: 1 added, 0 changed, 0 removed, 2 as before" and done.code == 0
 
 
 def test_apply_of_a_broken_file_names_the_line_and_sends_nothing(ctl, fake, tmp_path):
@@ -239,6 +252,52 @@ def test_daemon_that_dies_is_1(ctl, fake):
 def test_usage_is_2_and_says_what_would_be_right(ctl, fake, words, says):
     done = ctl(*words)
     assert done.code == 2 and says in done.err, done.err
+
+
+def test_version_is_that_of_both_sides(ctl, fake):
+    own = ctl("--version").out
+    assert re.fullmatch(r"volleyctl \S+\n", own)
+    assert ctl("version").out == own + "volleyd   1.0.0\n"
+    assert json_of(ctl("version", "--json").out) == {"volleyctl": own.split()[1], "volleyd": "1.0.0"}
+
+
+def test_version_without_a_daemon_tells_its_own_and_fails(ctl):
+    done = ctl("version")
+    assert done.out == ctl("--version").out and done.code == 7
+
+
+# --- leases -------------------------------------------------------------------------------------------------
+
+
+def test_holder_is_told_with_what_is_left(ctl, fake):
+    held = {"holder": "eve\x1b[2J (pid 9)", "remaining_ms": 2500}
+    fake.answers["GetStatus"] = lambda parameters: daemon.page(dict(daemon.status(), lease=held), parameters)
+    done = ctl("lease")
+    assert re.fullmatch(r"eve\S* \(pid 9\) holds it for another 2\.500 s\n", done.out), done.out
+    assert "\x1b" not in done.out and json_of(ctl("lease", "--json").out) == held
+    assert re.search(r"held by eve\S* \(pid 9\) for another 2\.500 s", ctl("status").out)
+
+
+def test_kept_lease_is_renewed_without_force_and_given_back_on_ctrl_c(fake, environment):
+    child = subprocess.Popen([VOLLEYCTL, "lease", "1", "--keep", "--force"], env=environment, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + LIMIT
+    while len(fake.asked("Lease")) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    child.send_signal(signal.SIGINT)
+    out, _ = child.communicate(timeout=LIMIT)
+    first, *renewals = fake.asked("Lease")
+    assert first == {"seconds": 1, "force": True}
+    assert len(renewals) >= 2 and all(again == {"seconds": 1, "force": False} for again in renewals), "taken away is taken away"
+    assert fake.asked("Release") == [{}] and child.returncode == 0 and out.count("held until") == 1
+
+
+def test_kept_lease_that_another_took_is_the_end(ctl, fake):
+    fake.answers["Lease"] = [{"holder": "us", "until": "2026-11-22T10:01:00Z"}, Error("Held", holder="eve", until="2026-11-22T10:02:00Z")]
+    done = ctl("lease", "1", "--keep")
+    assert done.code == 4 and "eve" in done.err and fake.asked("Release") == []
+
+
+# --- permission ---------------------------------------------------------------------------------------------
 
 
 def test_permission_is_4_and_names_the_group(environment):
