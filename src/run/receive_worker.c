@@ -8,9 +8,6 @@
 #include "run/receive_worker.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <semaphore.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,8 +18,8 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "packet/signature.h"
-#include "run/confine.h"
 #include "run/intact.h"
+#include "run/thread.h"
 
 enum { SLICE_NS = 500000, ROWS_A_TURN = 32, ETHERTYPE_AT = 12, ETHERTYPE_MAC_CONTROL = 0x8808 };
 enum { FEW_STREAMS = 64 /* so many records stay in the cache by themselves */ };
@@ -37,8 +34,7 @@ struct stream_record { /* one stream */
 
 struct receive_worker {
     struct receive_worker_wishes wishes;
-    pthread_t thread;
-    bool started;
+    struct thread thread;
     struct ev_loop *loop; /* owned; run by the thread */
     struct mailbox posts, answers;
     ev_async wake; /* in loop */
@@ -62,11 +58,6 @@ struct receive_worker {
     bool quits;
 
     struct receive_post quit;
-    struct { /* the thread's start */
-        sem_t ready;
-        int result;
-        struct err err;
-    } start;
 };
 
 struct recognised { /* a frame of ours */
@@ -357,18 +348,6 @@ static void on_more(struct ev_loop *loop, ev_idle *watcher, int events)
     turn(worker);
 }
 
-static void *run(void *argument)
-{
-    struct receive_worker *worker = argument;
-    if (worker->wishes.confine)
-        worker->start.result = confine_thread(false, &worker->start.err);
-    bool runs = worker->start.result == 0;
-    sem_post(&worker->start.ready);
-    if (runs)
-        ev_run(worker->loop, 0);
-    return NULL;
-}
-
 /* ---- the main thread's side ---- */
 
 static void give_rows(struct receive_worker *worker, struct receive_snapshot *snapshot)
@@ -439,25 +418,6 @@ static void init_watchers(struct receive_worker *worker)
     ev_io_start(worker->loop, &worker->readable);
 }
 
-/* All signals are the main thread's. */
-static int start_thread(struct receive_worker *worker, struct err *err)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code = -pthread_create(&worker->thread, NULL, run, worker);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (code != 0)
-        return err_set(err, code, "cannot start a receiving thread: %s", strerror(-code));
-    worker->started = true;
-    pthread_setname_np(worker->thread, worker->wishes.name);
-    while (sem_wait(&worker->start.ready) != 0)
-        continue;
-    if (worker->start.result != 0)
-        return err_set(err, worker->start.result, "%s", worker->start.err.text);
-    return 0;
-}
-
 int receive_worker_new(const struct receive_worker_wishes *wishes, struct receive_worker **out,
                        struct err *err)
 {
@@ -467,14 +427,14 @@ int receive_worker_new(const struct receive_worker_wishes *wishes, struct receiv
     worker->wishes = *wishes;
     worker->rows_free = true;
     worker->quit.kind = POST_QUIT;
-    sem_init(&worker->start.ready, 0, 0);
     int code = allocate(worker);
     if (code != 0) {
         receive_worker_free(worker);
         return err_set(err, code, "no memory for the results of %u streams", wishes->streams);
     }
     init_watchers(worker);
-    code = start_thread(worker, err);
+    const struct thread_wishes thread = {.name = wishes->name, .cpu = -1, .confine = wishes->confine};
+    code = thread_start(&worker->thread, worker->loop, &thread, err);
     if (code != 0) {
         receive_worker_free(worker);
         return code;
@@ -491,23 +451,14 @@ static void post(struct receive_worker *worker, struct letter *letter)
     ev_async_send(worker->loop, &worker->wake);
 }
 
-/* Rows that the thread waits to hand over are taken while it ends; so a join may need several rounds. */
+/* Rows that the thread waits to hand over are taken while it ends. */
 static void end_thread(struct receive_worker *worker)
 {
-    struct timespec soon;
-    if (!worker->started)
-        return;
-    if (worker->start.result == 0)
+    if (worker->thread.runs)
         post(worker, &worker->quit.letter);
-    do {
+    do
         deliver(worker);
-        clock_gettime(CLOCK_REALTIME, &soon);
-        soon.tv_nsec += (long)NS_PER_MS;
-        if (soon.tv_nsec >= (long)NS_PER_SECOND) {
-            soon.tv_nsec -= (long)NS_PER_SECOND;
-            soon.tv_sec++;
-        }
-    } while (pthread_timedjoin_np(worker->thread, NULL, &soon) != 0);
+    while (!thread_join(&worker->thread, NS_PER_MS));
     deliver(worker);
 }
 
@@ -526,7 +477,6 @@ void receive_worker_free(struct receive_worker *worker)
     free(worker->next_rows);
     free(worker->rows);
     free(worker->records);
-    sem_destroy(&worker->start.ready);
     free(worker);
 }
 

@@ -14,17 +14,13 @@
 #include "run/worker.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <sched.h>
-#include <semaphore.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "run/confine.h"
+#include "run/thread.h"
 
 enum {
     SLICE_NS = 500000,
@@ -55,8 +51,7 @@ static const struct habit {
 
 struct worker {
     struct worker_wishes wishes;
-    pthread_t thread;
-    bool started;
+    struct thread thread;
     struct ev_loop *loop; /* owned; run by the thread */
     int timer_fd;         /* owned */
     struct mailbox orders, replies;
@@ -86,12 +81,6 @@ struct worker {
     struct letter *undelivered;
     bool *freed; /* set while orders are delivered: done() may free the worker */
     struct order quit;
-
-    struct { /* the thread's start */
-        sem_t ready;
-        int result;
-        struct err err;
-    } start;
 };
 
 static struct order *order_of(struct letter *letter)
@@ -577,18 +566,6 @@ static void on_writable(struct ev_loop *loop, ev_io *watcher, int events)
     work(worker);
 }
 
-static void *run(void *argument)
-{
-    struct worker *worker = argument;
-    if (worker->wishes.confine)
-        worker->start.result = confine_thread(worker->wishes.addressed, &worker->start.err);
-    bool runs = worker->start.result == 0;
-    sem_post(&worker->start.ready);
-    if (runs)
-        ev_run(worker->loop, 0);
-    return NULL;
-}
-
 /* ---- the main thread's side ---- */
 
 static void deliver(struct worker *worker, bool *freed)
@@ -643,42 +620,12 @@ static int open_loop(struct worker *worker, struct err *err)
     return 0;
 }
 
-static int pin(pthread_attr_t *attributes, int cpu)
-{
-    cpu_set_t cpus;
-    if (cpu < 0)
-        return 0;
-    if (cpu >= CPU_SETSIZE)
-        return -EINVAL;
-    CPU_ZERO(&cpus);
-    CPU_SET((size_t)cpu, &cpus);
-    return -pthread_attr_setaffinity_np(attributes, sizeof cpus, &cpus);
-}
-
-/* All signals are the main thread's: the new thread inherits a mask that blocks every one. */
 static int start_thread(struct worker *worker, struct err *err)
 {
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    int code = -pthread_attr_init(&attributes);
-    if (code != 0)
-        return err_set(err, code, "cannot start a thread: %s", strerror(-code));
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    code = pin(&attributes, worker->wishes.cpu);
-    if (code == 0)
-        code = -pthread_create(&worker->thread, &attributes, run, worker);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    if (code != 0)
-        return err_set(err, code, "cannot start a thread on CPU %d: %s", worker->wishes.cpu, strerror(-code));
-    worker->started = true;
-    pthread_setname_np(worker->thread, worker->wishes.name);
-    while (sem_wait(&worker->start.ready) != 0)
-        continue;
-    if (worker->start.result != 0)
-        return err_set(err, worker->start.result, "%s", worker->start.err.text);
-    return 0;
+    const struct worker_wishes *wishes = &worker->wishes;
+    const struct thread_wishes thread = {
+        .name = wishes->name, .cpu = wishes->cpu, .confine = wishes->confine, .addressed = wishes->addressed};
+    return thread_start(&worker->thread, worker->loop, &thread, err);
 }
 
 int worker_new(const struct worker_wishes *wishes, struct worker **out, struct err *err)
@@ -692,7 +639,6 @@ int worker_new(const struct worker_wishes *wishes, struct worker **out, struct e
     worker->deferred_end = &worker->deferred;
     worker->slack_ns = SLACK_LEAST_NS;
     worker->quit.kind = ORDER_QUIT;
-    sem_init(&worker->start.ready, 0, 0);
     int code = open_loop(worker, err);
     if (code == 0)
         code = start_thread(worker, err);
@@ -709,11 +655,9 @@ int worker_new(const struct worker_wishes *wishes, struct worker **out, struct e
 /* A thread that failed to start has ended by itself. */
 static void end_thread(struct worker *worker)
 {
-    if (!worker->started)
-        return;
-    if (worker->start.result == 0)
+    if (worker->thread.runs)
         worker_send(worker, &worker->quit);
-    pthread_join(worker->thread, NULL);
+    thread_join(&worker->thread, UINT64_MAX);
 }
 
 /* What still lies in either mailbox: a letter that came after QUIT, or an answer that was not delivered. */
@@ -745,7 +689,6 @@ void worker_free(struct worker *worker)
         ev_loop_destroy(worker->loop);
     if (worker->timer_fd >= 0)
         close(worker->timer_fd);
-    sem_destroy(&worker->start.ready);
     free(worker);
 }
 
