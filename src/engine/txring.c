@@ -217,8 +217,10 @@ static bool shrink(struct slotring_shape *shape)
         shape->blocks *= 2;
         return true;
     }
+    if (shape->blocks == 1)
+        return false;
     shape->blocks /= 2;
-    return shape->blocks > 0;
+    return true;
 }
 
 static int make_ring(struct txring *ring, struct slotring_shape *shape, struct err *err)
