@@ -3,7 +3,7 @@
 """Are frames on time? Gaps between arrivals at the far end of a veth, by the kernel's receive time stamps (gaps.c), for each
 pacing and for peers, in interleaved slices.
 
-    pacing.py [--rates 1000,10000,100000] [--seconds 2] [--rounds 3] [--json FILE] [--svg FILE]
+    pacing.py [--rates 1000,10000,100000,500000] [--seconds 2] [--rounds 3] [--json FILE] [--svg FILE]
 
 `on time` is the share of gaps within 10 % of the one asked for, `off` what the rate between the first and last frame differs,
 `core` the sender's share of a core. A busy machine measures its own scheduler: the head of the table says how busy it was."""
@@ -152,7 +152,7 @@ def draw(table, path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--build", default=os.path.abspath(os.environ.get("VOLLEYD_BUILD", "build")))
-    parser.add_argument("--rates", default="1000,10000,100000")
+    parser.add_argument("--rates", default="1000,10000,100000,500000")
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json")
