@@ -142,6 +142,58 @@ static void test_copies_step_fields_and_rates(void **state)
     plan_unref(plan);
 }
 
+static void test_copies_step_ipv6_across_a_carry(void **state)
+{
+    (void)state;
+    struct plan *base = plan_of("", "", "{ name = \"a\"; " VOICE "}");
+    struct plan *plan = applied(
+        base, true,
+        "templates = { six = ( { ethernet = { dst = \"02:00:00:00:00:02\"; }; }, "
+        "{ ipv6 = { src = \"2001:db8::1\"; dst = \"2001:db8::2\"; }; }, { udp = { src = 1; dst = 2; }; } ); "
+        "};\n"
+        "streams = ( { name = \"v\"; port = \"east\"; template = \"six\"; size = 100; copies = 4; each = ("
+        "{ field = \"ipv6.src\"; from = \"2001:db8::ffff:ffff:ffff:fffe\"; },"
+        "{ field = \"ipv6.dst\"; op = \"decrement\"; from = \"2001:db8:0:1::\"; step = 256; } ); } );");
+    static const uint8_t sources[4][16] = {
+        {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe},
+        {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+        {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0},
+        {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1}};
+    for (uint32_t i = 0; i < 4; i++) {
+        char name[20];
+        uint8_t frame[2000], destination[16] = {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 1};
+        snprintf(name, sizeof name, "v.%u", i + 1);
+        frame_of(&plan->streams[plan_find_stream(plan, name)], frame);
+        assert_memory_equal(frame + 22, sources[i], 16);
+        if (i > 0) {
+            memset(destination + 7, 0, 1);
+            memset(destination + 8, 0xff, 8);
+            destination[14] = (uint8_t)(0x100 - i);
+            destination[15] = 0;
+        }
+        assert_memory_equal(frame + 38, destination, 16);
+    }
+    plan_unref(plan);
+    plan_unref(base);
+}
+
+static void test_copies_take_listed_rates_and_delays_in_turn(void **state)
+{
+    (void)state;
+    static const uint64_t rates[] = {1000, 30, 1000, 30, 1000}, delays_us[] = {5, 0, 7, 5, 0};
+    struct plan *plan = plan_of("", "",
+                                "{ name = \"v\"; " VOICE "copies = 5; each = ("
+                                "{ key = \"rate\"; values = ( \"1kpps\", \"30%\" ); },"
+                                "{ key = \"delay\"; values = ( \"5us\", \"0s\", \"7us\" ); } ); }");
+    for (uint32_t i = 0; i < 5; i++) {
+        const struct rate *rate = &plan->streams[i].rate;
+        assert_int_equal(rate->kind, i % 2 == 0 ? RATE_PPS : RATE_PERCENT);
+        assert_int_equal(rate->value.num / rate->value.den, rates[i]);
+        assert_int_equal(plan->streams[i].delay_ns, delays_us[i] * 1000);
+    }
+    plan_unref(plan);
+}
+
 static void test_equal_streams_are_spread_over_their_gap(void **state)
 {
     (void)state;
@@ -572,6 +624,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_stream_has_its_defaults),
         cmocka_unit_test(test_copies_step_fields_and_rates),
+        cmocka_unit_test(test_copies_step_ipv6_across_a_carry),
+        cmocka_unit_test(test_copies_take_listed_rates_and_delays_in_turn),
         cmocka_unit_test(test_equal_streams_are_spread_over_their_gap),
         cmocka_unit_test(test_parts_of_a_split_stream_interleave),
         cmocka_unit_test(test_percent_is_resolved_on_the_link),
