@@ -43,6 +43,15 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t bytes)
     return -1;
 }
 
+static unsigned sends;
+
+ssize_t sendto(int fd, const void *data, size_t bytes, int flags, const struct sockaddr *to,
+               socklen_t to_bytes)
+{
+    sends++;
+    return syscall(SYS_sendto, fd, data, bytes, flags, to, to_bytes);
+}
+
 /* ---- opening ---- */
 
 struct opened {
@@ -260,9 +269,11 @@ static void the_path_is_told(void)
         {.fragments = true,
          .segments = 4,
          .choice = QUEUE_BY_FLOW,
+         .loss = true, /* more than there is room for */
          .path =
              "one linear buffer up to 256 bytes, page references above; UDP segments: up to 4 frames a slot, "
-             "cut by the kernel, through the qdisc; the device's queue by a hash of the flow (no XPS)"},
+             "cut by the kernel, through the qdisc; the device's queue by a hash of the flow (no XPS); "
+             "PACKET_LOSS: bad frames"},
         {.fragments = true,
          .segments = 2,
          .in_device = true,
@@ -491,6 +502,29 @@ static void tries_back_off_and_end(void)
     end(&opened);
 }
 
+/* A socket with a protocol remembers one link that was down; asking once more is all there is to it. */
+static void a_kick_is_one_send_unless_the_link_was_down(void)
+{
+    struct engine_facts facts = facts_of("va");
+    struct engine_wishes wishes = wishes_of(64);
+    facts.ends_here = true;
+    struct opened opened = open_with(&facts, &wishes);
+    errno = ENETDOWN; /* of something else */
+    sends = 0;
+    int code = ops()->kick(opened.engine);
+    fact(code == 0 && sends == 1, "nothing to send: one send");
+    run("ip link set va down");
+    link_up("va");
+    link_up("vb");
+    put(&opened, 1);
+    sends = 0;
+    code = ops()->kick(opened.engine);
+    fact(code == 0 && sends == 2, "back from down: the second send goes through (%d, %u)", code, sends);
+    struct engine_wait wait = turn(&opened);
+    fact(wait.kind == WAIT_NONE, "and nothing is left");
+    end(&opened);
+}
+
 static void what_woke_in_vain_waits_by_timer(void)
 {
     struct engine_facts facts = facts_of("va");
@@ -533,6 +567,7 @@ int main(void)
     a_ring_shrinks_to_the_memory_there_is();
     without_privilege_socket_memory_is_what_everyone_gets();
     tries_back_off_and_end();
+    a_kick_is_one_send_unless_the_link_was_down();
     what_woke_in_vain_waits_by_timer();
     return facts_end();
 }
