@@ -2,7 +2,7 @@
 /* Frame sizes: what `size` and `mix` say becomes a short ascending array of distinct sizes and an order.
  *
  *   distinct   60  590  1514                      in memory: the configuration counts the FCS, we do not
- *   order      0 1 0 0 1 0 2 0 1 0 0 1            indices into distinct; repeats for ever
+ *   order      0 1 0 0 1 0 2 0 1 0 1 0            indices into distinct; repeats for ever
  *
  * A mix is interleaved smoothly: each step gives the turn to the size that is furthest behind its share, so
  * that every run of frames holds each size within one frame of its share, and the bit rate does not swing.

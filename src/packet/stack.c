@@ -69,7 +69,7 @@ static bool read_members(const struct stack *stack, size_t i, const struct node 
     bool good = true;
     if (node->kind == NODE_TEXT && proto->shorthand != NULL)
         return assign(stack, (struct field_place){i, (unsigned)proto_field(proto, proto->shorthand)}, node);
-    if (node->kind != NODE_GROUP && node->children > 0) {
+    if (node->kind != NODE_GROUP && (node->kind != NODE_LIST || node->children > 0)) {
         complain(stack->complaints, node, "%s is %s; a group { field = value; … } would be right", node->name,
                  node_kind_name(node->kind));
         return false;

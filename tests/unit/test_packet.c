@@ -3,6 +3,7 @@
  * reference for every field of every protocol varying at random. */
 #include "packet/packet.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include "config/schema.h"
 #include "packet/proto.h"
 #include "packet/signature.h"
+#include "packet/stack.h"
 
 struct made {
     struct tree *tree;
@@ -129,6 +131,100 @@ static void test_golden_tags_by_stacking(void **state)
                  "0000000000000000000000000000000000000000000000000000000000000000000000");
 }
 
+/* RFC 1112 §6.4, RFC 2464 §7; and what only looks like a group. */
+static void test_a_group_has_its_mac(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *header, *dst;
+        uint64_t mac;
+    } rows[] = {
+        {"ipv4", "224.0.0.1", 0x01005e000001},       {"ipv4", "239.255.255.250", 0x01005e7ffffa},
+        {"ipv4", "223.255.255.255", 0x020000000002}, {"ipv4", "240.0.0.1", 0x020000000002},
+        {"ipv6", "ff02::1:ff00:1", 0x3333ff000001},  {"ipv6", "fe80::1", 0x020000000002},
+        {"ipv6", "ff05::db8:1", 0x33330db80001},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[200];
+        uint8_t mac[6];
+        snprintf(text, sizeof text, "{\"layers\":[{\"ethernet\":{}},{\"%s\":{\"dst\":\"%s\"}}]}",
+                 rows[i].header, rows[i].dst);
+        wishes.special = SPECIAL_MULTICAST;
+        struct made made = must_make(text);
+        packet_destination(made.packet, mac);
+        assert_true((uint64_t)load_be16(mac) << 32 == (rows[i].mac & UINT64_C(0xffff00000000)) &&
+                    load_be32(mac + 2) == (uint32_t)rows[i].mac);
+        done(&made);
+    }
+}
+
+/* What the table says of each header as its document does: only tags have another number when stacked. */
+static void test_headers_have_the_lengths_of_their_documents(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        unsigned bytes;
+    } rows[] = {
+        {"ethernet", 14},
+        {"llc", 3},
+        {"snap", 5},
+        {"vlan", 4},
+        {"mpls", 4},
+        {"pppoe", 6},
+        {"ppp", 2},
+        {"arp", 28},
+        {"stp", 35},
+        {"rstp", 36},
+        {"pause", 4},
+        {"pfc", 20},
+        {"ptp", 44},
+        {"ipv4", 20},
+        {"ipv6", 40},
+        {"fragment", 8},
+        {"icmp", 8},
+        {"icmpv6", 8},
+        {"neighbor_solicitation", 24},
+        {"neighbor_advertisement", 24},
+        {"router_solicitation", 8},
+        {"router_advertisement", 16},
+        {"igmp", 8},
+        {"igmpv3_query", 12},
+        {"igmpv3_report", 8},
+        {"igmp_record", 8},
+        {"mld", 24},
+        {"mldv2_query", 28},
+        {"mldv2_report", 8},
+        {"mld_record", 20},
+        {"udp", 8},
+        {"tcp", 20},
+        {"sctp", 12},
+        {"sctp_data", 16},
+        {"sctp_chunk", 4},
+        {"gre", 4},
+        {"vxlan", 8},
+        {"geneve", 8},
+        {"gtpu", 8},
+        {"l2tp", 2},
+        {"l2tpv3", 4},
+        {"raw", 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_non_null(proto_find(rows[i].name));
+        if (proto_find(rows[i].name)->bytes != rows[i].bytes)
+            fail_msg("%s has %u bytes", rows[i].name, proto_find(rows[i].name)->bytes);
+    }
+    for (size_t i = 0; protos[i] != NULL; i++)
+        for (size_t in = 0; in < sizeof protos[i]->in / sizeof protos[i]->in[0]; in++) {
+            const struct carried *carried = &protos[i]->in[in];
+            bool is_tag = strcmp(protos[i]->name, "vlan") == 0 && carried->space == SPACE_ETHERTYPE;
+            assert_int_equal(carried->stacked, is_tag ? 0x88a8 : 0);
+            if (carried->space == SPACE_MPLS || carried->space == SPACE_NONE ||
+                carried->space == SPACE_INNER_IP)
+                assert_int_equal(carried->number, 0); /* nothing says what follows */
+        }
+}
+
 static void test_golden_bpdu(void **state)
 {
     (void)state;
@@ -168,8 +264,8 @@ static void test_golden_tcp_options(void **state)
 static void check_refused(const char *text, const char *with)
 {
     struct made made = make(text);
-    assert_int_not_equal(made.result, 0);
-    assert_null(made.packet);
+    if (made.result != -EINVAL || made.packet != NULL)
+        fail_msg("%s: %d, not refused", text, made.result);
     for (size_t i = 0; i < complaints_count(made.complaints); i++)
         if (strstr(complaints_get(made.complaints, i)->text, with) != NULL) {
             done(&made);
@@ -208,10 +304,331 @@ static void test_refusals_say_what_would_be_right(void **state)
         {"{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{}},{\"tcp\":{}}],\"vary\":[{\"field\":\"tcp.mss\"}]}",
          "give it a value in the template"},
         {"{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{}}],\"set\":[{\"field\":\"ipv4[2].dst\",\"value\":1}]}",
-         "no `ipv4[2]`"},
+         "no `ipv4[2]`; its headers are ethernet, ipv4"},
+        {"{\"layers\":[{\"ethernet\":{}},{\"ipv4\":5}]}", "ipv4 is a number; a group"},
+        {"{\"layers\":[{\"ethernet\":{}},{\"ipv4\":[{}]}]}", "a group { field = value; … } would be right"},
+        {"{\"layers\":[{\"ethernet\":{}},{\"ipv4\":\"x\"}]}", "a group { field = value; … } would be right"},
+        {"{\"layers\":[{\"ethernet\":{}},{\"raw\":\"xx\"}]}", "`xx` is not bytes"},
+        {"{\"layers\":[{\"ethernet\":{}},{\"zzzzzzz\":{}}]}",
+         "unknown header `zzzzzzz`; volleyd.conf(5) lists them"},
+        {"{\"layers\":[{\"ethernet\":{\"zzzzzzz\":1}}]}",
+         "no field `zzzzzzz`; volleyd.conf(5) lists its fields"},
+        {"{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{\"ttl\":256,\"id\":1}}]}", "0 … 255"},
+        {"{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{\"id\":65536,\"ttl\":1}}]}", "0 … 65535"},
+        {"{\"layers\":[{\"ethernet\":{\"type\":65536}},{\"ipv4\":{}}]}", "0 … 65535"},
+        {"{\"layers\":5}", "a list of headers"},
+        {"{\"layers\":[5]}", "one header"},
+        {"{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{}}],\"set\":[{\"field\":\"dst\",\"value\":1}]}",
+         "header[2].field would be right"},
+        {"{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{}}],\"set\":[{\"field\":\"ipv4[0].id\",\"value\":1}]}",
+         "header[2].field would be right"},
+        {"{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{}}],\"set\":[{\"field\":\"ipv4[].id\",\"value\":1}]}",
+         "header[2].field would be right"},
+        {"{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{}}],\"set\":[{\"field\":\"ipv4[1.id\",\"value\":1}]}",
+         "header[2].field would be right"},
+        {"{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{}}],\"set\":[{\"field\":\"ipv4[1]id\",\"value\":1}]}",
+         "header[2].field would be right"},
+        {"{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{}}],\"set\":[{\"field\":\"ipv4.idd\",\"value\":1}]}",
+         "ipv4 has no field `idd`; `id`?"},
+        {"{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{}}],\"set\":[{\"field\":\"ipv4.id\",\"value\":1,\"x\":1}]"
+         "}",
+         "set is a list of groups"},
+        {"{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{}}],\"set\":[{\"field\":\"ipv4.id\"}]}",
+         "set is a list of groups"},
+        {"{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{}}],\"set\":[{\"field\":5,\"value\":5}]}",
+         "set is a list of groups"},
+        {"{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{}}],\"set\":5}", "set is a list of groups"},
+        {"{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{}}],\"set\":[{\"field\":\"ipv4.id\",\"value\":65536},"
+         "{\"field\":\"ipv4.ttl\",\"value\":1}]}",
+         "0 … 65535"},
+        {"{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{\"options\":"
+         "\"01010101010101010101010101010101010101010101010101010101010101010101010101010101"
+         "01\"}}],\"size\":200}",
+         "at most 60 would be right"},
+        {"{\"layers\":[{\"ethernet\":{}},{\"raw\":\"aa\"},{\"ipv4\":{}},{\"raw\":\"aa\"},{\"udp\":{}}]}",
+         "an odd number of raw bytes"},
+        {"{\"layers\":[{\"ethernet\":{}},{\"raw\":\"aabb\"}],\"vary\":[{\"field\":\"raw.bytes\"}]}",
+         "has no fixed width; offset and width would be right"},
+        {"{\"layers\":[{\"ethernet\":{}}],\"vary\":[{\"field\":5}]}", "field is a name such as ipv4.dst"},
+        {"{\"layers\":[{\"ethernet\":{}}],\"vary\":[{\"from\":5}]}", "either field, or offset and width"},
+        {"{\"layers\":[{\"ethernet\":{}}],\"vary\":[{\"field\":\"ethernet.src\",\"offset\":5}]}",
+         "either field, or offset and width"},
+        {"{\"layers\":[{\"ethernet\":{}}],\"vary\":[{\"offset\":9,\"width\":65}]}", "width must be 1 … 64"},
+        {"{\"layers\":[{\"ethernet\":{}}],\"vary\":[{\"offset\":9,\"width\":0}]}", "width must be 1 … 64"},
+        {"{\"layers\":[{\"ethernet\":{}}],\"vary\":[{\"offset\":\"x\",\"width\":8}]}",
+         "offset must be 0 … 59"},
+        {"{\"layers\":[{\"ethernet\":{}}],\"vary\":[{\"offset\":59,\"width\":9}]}",
+         "9 bits at byte 59 reach beyond the 60 bytes"},
+        {"{\"layers\":[{\"ethernet\":{}}],\"size\":{\"op\":\"increment\",\"from\":64,\"to\":80},\"vary\":"
+         "[{\"offset\":60}]}",
+         "offset must be 0 … 59"},
+        {"{\"layers\":[{\"ethernet\":{}}],\"payload\":\"nothing\"}", "a payload is a group"},
+        {"{\"layers\":[{\"ethernet\":{\"dst\":\"01:80:c2:00:00:3f\"}}]}", "\"bpdu\""},
+        {"{\"layers\":[{\"ethernet\":{\"dst\":\"01:80:c2:00:00:40\"}}]}", "\"multicast\""},
+        {"{\"layers\":[{\"ethernet\":{\"dst\":\"01:80:c2:00:00:01\"}}]}", "\"pause\""},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         check_refused(rows[i].text, rows[i].with);
+}
+
+/* Those who asked for multicast: what of it still needs a word of its own. All begin at 01:80:c2:00:00:40,
+ * which is nobody's but many's. */
+static void test_what_a_varying_destination_reaches(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *entry, *refused; /* NULL: accepted */
+    } rows[] = {
+        {"\"offset\":5,\"from\":64", NULL},
+        {"\"offset\":5,\"from\":63", "\"bpdu\""},
+        {"\"offset\":5,\"op\":\"decrement\",\"from\":80,\"to\":64", NULL},
+        {"\"offset\":5,\"op\":\"decrement\",\"from\":80,\"to\":63", "\"bpdu\""},
+        {"\"offset\":5,\"op\":\"list\",\"values\":[64,255]", NULL},
+        {"\"offset\":5,\"op\":\"list\",\"values\":[64,255,2]", "\"bpdu\""},
+        {"\"offset\":5,\"op\":\"random\",\"from\":64", NULL},
+        {"\"offset\":5,\"op\":\"random\",\"from\":1,\"to\":64", "\"pause\""},
+        {"\"offset\":5,\"op\":\"random\",\"mask\":191", NULL}, /* all but 64's bit */
+        {"\"offset\":5,\"op\":\"random\",\"mask\":192", "\"bpdu\""},
+        {"\"offset\":5,\"op\":\"pattern\",\"mask\":191", NULL},
+        {"\"offset\":5,\"op\":\"pattern\",\"mask\":192", "\"bpdu\""},
+        {"\"offset\":5,\"width\":16,\"from\":16384", NULL}, /* into the source's first byte */
+        {"\"offset\":5,\"width\":16,\"from\":16383", "\"bpdu\""},
+        {"\"offset\":5,\"width\":1", NULL},
+        {"\"offset\":5,\"width\":2,\"from\":0", "\"bpdu\""},
+        {"\"offset\":4", NULL}, /* its last byte stays 64 */
+        {"\"offset\":4,\"width\":16,\"from\":64", NULL},
+        {"\"offset\":4,\"width\":16,\"from\":63", "\"bpdu\""},
+        {"\"offset\":0,\"width\":48,\"from\":\"0x0180c2000040\",\"to\":\"0xfffffffffffe\"", NULL},
+        {"\"offset\":0,\"width\":48,\"from\":\"0x0180c2000040\",\"to\":\"0xffffffffffff\"", "\"broadcast\""},
+        {"\"offset\":0,\"width\":48,\"from\":\"0x0180c1ffffff\",\"to\":\"0x0180c2000000\"", "\"bpdu\""},
+        {"\"offset\":0,\"width\":48,\"from\":\"0x0180c1ffffff\",\"to\":\"0x0180c1ffffff\"", NULL},
+        {"\"offset\":6,\"width\":48", NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[300];
+        snprintf(text, sizeof text,
+                 "{\"layers\":[{\"ethernet\":{\"dst\":\"01:80:c2:00:00:40\"}}],\"vary\":[{%s}]}",
+                 rows[i].entry);
+        wishes.special = SPECIAL_MULTICAST;
+        if (rows[i].refused != NULL) {
+            check_refused(text, rows[i].refused);
+            continue;
+        }
+        struct made made = must_make(text);
+        done(&made);
+    }
+    check_refused("{\"layers\":[{\"ethernet\":{}}],\"vary\":[{\"field\":\"ethernet.dst\",\"from\":"
+                  "\"02:ff:ff:ff:ff:ff\",\"to\":\"03:00:00:00:00:00\"}]}",
+                  "\"multicast\"");
+    check_refused("{\"layers\":[{\"ethernet\":{}}],\"vary\":[{\"field\":\"ethernet.dst\",\"from\":"
+                  "\"02:00:00:00:00:00\",\"to\":\"04:00:00:00:00:00\"}]}",
+                  "\"multicast\"");
+}
+
+static void test_what_is_asked_for_is_accepted(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned special;
+        const char *text;
+    } rows[] = {
+        {SPECIAL_PAUSE, "{\"layers\":[{\"ethernet\":{}},{\"pause\":{}}]}"},
+        {SPECIAL_BPDU, "{\"layers\":[{\"ethernet\":{}},{\"llc\":{}},{\"rstp\":{}}]}"},
+        {SPECIAL_BROADCAST, "{\"layers\":[{\"ethernet\":{\"dst\":\"ff:ff:ff:ff:ff:ff\"}}]}"},
+        {SPECIAL_MULTICAST, "{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{\"dst\":\"224.0.0.1\"}}]}"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        wishes.special = rows[i].special;
+        struct made made = must_make(rows[i].text);
+        done(&made);
+        wishes.special = ~rows[i].special;
+        check_refused(rows[i].text, "in the stream asks for it");
+    }
+    wishes.cooked = true;
+    struct made made = must_make("{\"layers\":[{\"ipv4\":{}}],\"size\":60}");
+    done(&made);
+    wishes.cooked = true;
+    check_refused("{\"layers\":[{\"udp\":{}}]}", "ipv4, ipv6, arp or raw");
+    wishes.cooked = true;
+    check_refused("{\"layers\":[{\"vlan\":{\"tpid\":37120}}]}", "stands in the header before");
+    wishes.cooked = true;
+    made = must_make("{\"layers\":[{\"vlan\":{}}]}");
+    done(&made);
+}
+
+static void test_headers_have_bounds(void **state)
+{
+    (void)state;
+    static char text[200000];
+    for (int layers = LAYERS_MAX - 1; layers <= LAYERS_MAX + 1; layers++) {
+        size_t used = (size_t)sprintf(text, "{\"layers\":[{\"ethernet\":{}}");
+        for (int i = 1; i < layers; i++)
+            used += (size_t)sprintf(text + used, ",{\"vlan\":{}}");
+        sprintf(text + used, "],\"size\":400}");
+        if (layers <= LAYERS_MAX) {
+            struct made made = must_make(text);
+            done(&made);
+        } else {
+            check_refused(text, "headers; at most");
+        }
+    }
+    for (int over = 0; over < 2; over++) { /* four times 16,381 bytes, and 11 or 12 */
+        size_t used = (size_t)sprintf(text, "{\"layers\":[");
+        for (int i = 0; i < 4; i++) {
+            used += (size_t)sprintf(text + used, "{\"raw\":\"");
+            memset(text + used, '0', 2 * 16381);
+            used += 2 * 16381;
+            used += (size_t)sprintf(text + used, "\"},");
+        }
+        sprintf(text + used, "{\"raw\":\"0000000000000000000000%s\"}],\"size\":65539}", over ? "00" : "");
+        if (over) {
+            check_refused(text, "the headers have more than 65535 bytes");
+        } else {
+            struct made made = must_make(text);
+            assert_int_equal(packet_largest(made.packet), 65535);
+            done(&made);
+        }
+    }
+}
+
+static void test_runs_of_segments_have_conditions(void **state)
+{
+    (void)state;
+    static const struct {
+        uint16_t segments;
+        const char *text, *refused;
+    } rows[] = {
+        {2, "{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{}},{\"udp\":{}}]}", NULL},
+        {1, "{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{}},{\"tcp\":{}}]}", NULL},
+        {2, "{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{}},{\"tcp\":{}}]}",
+         "must end with ipv4 or ipv6, then udp"},
+        {2, "{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{}},{\"raw\":\"aabb\"},{\"udp\":{}}]}",
+         "must end with ipv4 or ipv6, then udp"},
+        {2, "{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{}},{\"udp\":{}}],\"vary\":[{\"field\":\"ipv4.id\"}]}",
+         "vary cannot reach"},
+        {2, "{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{}},{\"udp\":{}}],\"vary\":[]}", NULL},
+        {2, "{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{}},{\"udp\":{}}],\"size\":\"simple\"}", "one size"},
+        {2, "{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{}},{\"udp\":{}}],\"size\":46}", "some payload"},
+        {2, "{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{}},{\"udp\":{}}],\"size\":47}", NULL},
+        /* 40 + 8 + 249 × 263 = 65535 */
+        {249, "{\"layers\":[{\"ethernet\":{}},{\"ipv6\":{}},{\"udp\":{}}],\"size\":329}", NULL},
+        {250, "{\"layers\":[{\"ethernet\":{}},{\"ipv6\":{}},{\"udp\":{}}],\"size\":329}",
+         "65,535 bytes of IP"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        wishes.segments = rows[i].segments;
+        if (rows[i].refused != NULL) {
+            check_refused(rows[i].text, rows[i].refused);
+            continue;
+        }
+        struct made made = must_make(rows[i].text);
+        const struct packet_segmentation *run = packet_segmentation(made.packet);
+        if (rows[i].segments > 1)
+            assert_true(run->segments == rows[i].segments && run->checksum_offset == 6 &&
+                        run->checksum_start == run->header_bytes - 8 &&
+                        packet_largest(made.packet) == packet_smallest(made.packet) &&
+                        packet_largest(made.packet) ==
+                            run->header_bytes + (uint32_t)run->payload_bytes * run->segments);
+        else
+            assert_null(run);
+        done(&made);
+    }
+}
+
+static void test_facts_of_a_packet(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool is_static, is_tagged;
+        uint32_t smallest, largest, variants;
+        const char *destination; /* six bytes */
+    } rows[] = {
+        {"{\"layers\":[{\"ethernet\":{}}]}", true, false, 60, 60, 1, "\2\0\0\0\0\2"},
+        {"{\"layers\":[{\"ethernet\":{}},{\"vlan\":{}}]}", true, true, 60, 60, 1, "\2\0\0\0\0\2"},
+        {"{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{}}],\"size\":\"simple\"}", false, false, 60, 1514, 3,
+         "\2\0\0\0\0\2"},
+        {"{\"layers\":[{\"ethernet\":{}}],\"vary\":[{\"field\":\"ethernet.dst\",\"from\":\"02:00:00:00:01:"
+         "00\","
+         "\"to\":\"02:00:00:00:01:07\"}]}",
+         false, false, 60, 60, 1, "\2\0\0\0\1\0"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint8_t mac[6];
+        struct made made = must_make(rows[i].text);
+        assert_int_equal(packet_is_static(made.packet), rows[i].is_static);
+        assert_int_equal(packet_is_tagged(made.packet), rows[i].is_tagged);
+        assert_int_equal(packet_smallest(made.packet), rows[i].smallest);
+        assert_int_equal(packet_largest(made.packet), rows[i].largest);
+        assert_int_equal(packet_variants(made.packet), rows[i].variants);
+        packet_destination(made.packet, mac);
+        assert_memory_equal(mac, rows[i].destination, 6);
+        assert_null(packet_segmentation(made.packet));
+        assert_ptr_equal(packet_ref(made.packet), made.packet);
+        packet_free(made.packet); /* one holder is left */
+        done(&made);
+    }
+    wishes.signature = true;
+    struct made made = must_make("{\"layers\":[{\"ethernet\":{}}]}");
+    assert_false(packet_is_static(made.packet));
+    done(&made);
+}
+
+/* Only where nobody gave one, nothing varies it and no checksum covers it. */
+static void test_the_source_goes_where_it_may(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        unsigned places[3]; /* 0 ends them */
+    } rows[] = {
+        {"{\"layers\":[{\"ethernet\":{}},{\"arp\":{}}]}", {6, 22}},
+        {"{\"layers\":[{\"ethernet\":{\"src\":\"02:00:00:00:00:09\"}},{\"arp\":{}}]}", {22}},
+        {"{\"layers\":[{\"ethernet\":{}},{\"arp\":{}}],\"vary\":[{\"field\":\"ethernet.src\"}]}", {22}},
+        {"{\"layers\":[{\"ethernet\":{}},{\"arp\":{}}],\"vary\":[{\"offset\":11,\"width\":1}]}", {22}},
+        {"{\"layers\":[{\"ethernet\":{}},{\"arp\":{}}],\"vary\":[{\"offset\":12,\"width\":8},{\"offset\":"
+         "5,\"width\":8}]}",
+         {6, 22}},
+        {"{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{}},{\"udp\":{}},{\"vxlan\":{}},{\"ethernet\":{}}],"
+         "\"size\":"
+         "80}",
+         {6}},
+    };
+    static const uint8_t mac[6] = {2, 0xaa, 0xbb, 0xcc, 0xdd, 0xee};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct made made = must_make(rows[i].text);
+        uint8_t before[80], after[80];
+        struct packet_cursor *cursor = packet_cursor_new(made.packet, 0, 1);
+        packet_stamp(cursor, before);
+        packet_set_source(made.packet, mac);
+        packet_stamp(cursor, after);
+        for (size_t p = 0; p < 3 && rows[i].places[p] != 0; p++)
+            memcpy(before + rows[i].places[p], mac, 6);
+        assert_memory_equal(before, after, packet_largest(made.packet));
+        packet_cursor_free(cursor);
+        done(&made);
+    }
+}
+
+static void test_a_reset_begins_again(void **state)
+{
+    (void)state;
+    static uint8_t first[2000], again[2000];
+    struct made made =
+        must_make("{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{}}],\"size\":\"simple\",\"vary\":[{"
+                  "\"field\":\"ipv4.src\"}]}");
+    struct packet_cursor *cursor = packet_cursor_new(made.packet, 0, 1);
+    for (int frame = 0; frame < 5; frame++) {
+        packet_stamp(cursor, frame == 0 ? first : again);
+        packet_patch(cursor, frame == 0 ? first : again, NULL);
+    }
+    packet_cursor_reset(cursor);
+    assert_int_equal(packet_next_length(cursor), 60);
+    packet_stamp(cursor, again);
+    packet_patch(cursor, again, NULL);
+    assert_memory_equal(first, again, 60);
+    packet_cursor_free(cursor);
+    done(&made);
 }
 
 static void test_unicast_ranges_need_no_special(void **state)
@@ -400,8 +817,17 @@ int main(void)
         cmocka_unit_test(test_golden_arp_request),
         cmocka_unit_test(test_golden_tags_by_stacking),
         cmocka_unit_test(test_golden_bpdu),
+        cmocka_unit_test(test_a_group_has_its_mac),
+        cmocka_unit_test(test_headers_have_the_lengths_of_their_documents),
         cmocka_unit_test(test_golden_tcp_options),
         cmocka_unit_test(test_refusals_say_what_would_be_right),
+        cmocka_unit_test(test_what_a_varying_destination_reaches),
+        cmocka_unit_test(test_what_is_asked_for_is_accepted),
+        cmocka_unit_test(test_headers_have_bounds),
+        cmocka_unit_test(test_runs_of_segments_have_conditions),
+        cmocka_unit_test(test_facts_of_a_packet),
+        cmocka_unit_test(test_the_source_goes_where_it_may),
+        cmocka_unit_test(test_a_reset_begins_again),
         cmocka_unit_test(test_unicast_ranges_need_no_special),
         cmocka_unit_test(test_signature_needs_room),
         cmocka_unit_test(test_varied_checksums_hold_inside_and_outside),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Frame sizes: every way to say them gives the frames that it promises, in an order without swings, and what
  * cannot be is refused with a remedy. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -84,6 +85,99 @@ static void genomes_are_rfc_6985(void **unused)
     ASSERT_FRAMES("size = \"abcdefghij\";", 64, 128, 256, 512, 1024, 1280, 1518, 2112, 9000, 16000, 64);
     ASSERT_FRAMES("size = { genome = \"aZz\"; Z = 200; z = 1500; };", 64, 200, 1500, 64);
     ASSERT_FRAMES("size = { genome = \"ab\"; a = 70; };", 70, 128);
+}
+
+/* Of those that are as far behind the first goes, and what is furthest behind goes before. */
+static void the_order_of_a_mix_is_for_ever(void **unused)
+{
+    (void)unused;
+    ASSERT_FRAMES("size = \"simple\";", 64, 594, 64, 64, 594, 64, 1518, 64, 594, 64, 594, 64, 64);
+    ASSERT_FRAMES("mix = ( { size = 64; }, { size = 100; } );", 64, 100, 64, 100);
+    ASSERT_FRAMES("mix = ( { size = 100; }, { size = 64; }, { size = 80; } );", 100, 64, 80, 100);
+}
+
+/* As many as there may be, and one more. */
+static void the_most_is_accepted(void **unused)
+{
+    static const struct {
+        const char *format, *complaint;
+        unsigned most, step;
+    } rows[] = {
+        {"size = { op = \"random\"; from = 64; to = %u; };", "2049 different sizes; at most 2048: step = 2",
+         64 + 2047, 1},
+        {"size = { op = \"increment\"; from = 64; to = %u; step = 3; };",
+         "2049 different sizes; at most 2048: step = 4 would do", 64 + 3 * 2048 - 1, 1},
+        {"size = %u;", "it is at most 65539", 65539, 1},
+        {"mix = ( { size = 64; weight = %u; }, { size = 65; weight = 1; } );", "a mix of 65537 frames", 65535,
+         1},
+        {"mix = ( { size = 64; weight = %u; } );", "weight must be a number above 0", 1000000000, 1},
+        {"mix = ( { size = 64; weight = %u.0; } );", "weight must be a number above 0", 1000000000, 1},
+        {"mix = ( { size = 64; weight = \"%u\"; } );", "weight must be a number above 0", 1000000000, 1},
+    };
+    (void)unused;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[200];
+        struct reading reading;
+        struct sizes *sizes = NULL;
+        snprintf(text, sizeof text, rows[i].format, rows[i].most);
+        sizes_free(sizes_of(text));
+        snprintf(text, sizeof text, rows[i].format, rows[i].most + rows[i].step);
+        assert_int_not_equal(compile(text, SMALLEST, LARGEST, &sizes, &reading), 0);
+        assert_complaint(&reading, rows[i].complaint);
+        reading_end(&reading);
+    }
+    sizes_free(sizes_of("size = 18;"));
+    sizes_free(sizes_of("mix = ( { size = 64; weight = 0.0001; }, { size = 65; weight = \"0.0003\"; } );"));
+}
+
+static void long_lists_and_genomes_have_a_bound(void **unused)
+{
+    enum { MIX = 256, GENES = 65536 };
+    static char text[GENES + 100];
+    struct reading reading;
+    struct sizes *sizes = NULL;
+    (void)unused;
+    for (unsigned count = MIX; count <= MIX + 1; count++) {
+        size_t used = (size_t)sprintf(text, "mix = (");
+        for (unsigned i = 0; i < count; i++)
+            used += (size_t)sprintf(text + used, "%s{ size = %u; }", i > 0 ? "," : "", 64 + i);
+        strcpy(text + used, ");");
+        assert_int_equal(compile(text, SMALLEST, LARGEST, &sizes, &reading), count == MIX ? 0 : -EINVAL);
+        if (count == MIX)
+            assert_int_equal(sizes_count(sizes), MIX);
+        reading_end(&reading);
+    }
+    sizes_free(sizes);
+    for (unsigned count = GENES; count <= GENES + 1; count++) {
+        strcpy(text, "size = \"");
+        memset(text + 8, 'a', count);
+        strcpy(text + 8 + count, "\";");
+        assert_int_equal(compile(text, SMALLEST, LARGEST, &sizes, &reading), count == GENES ? 0 : -EINVAL);
+        reading_end(&reading);
+    }
+    sizes_free(sizes);
+}
+
+static void the_mean_counts_every_frame_of_the_period(void **unused)
+{
+    static const struct {
+        const char *text;
+        uint64_t bytes, frames;
+    } rows[] = {
+        {"", 60, 1},
+        {"size = \"aab\";", 60 + 60 + 124, 3},
+        {"size = { op = \"random\"; from = 64; to = 66; };", 60 + 61 + 62, 3},
+        {"size = { op = \"decrement\"; from = 66; to = 64; };", 60 + 61 + 62, 3},
+    };
+    (void)unused;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint64_t bytes, frames;
+        struct sizes *sizes = sizes_of(rows[i].text);
+        sizes_mean(sizes, &bytes, &frames);
+        assert_int_equal(bytes, rows[i].bytes);
+        assert_int_equal(frames, rows[i].frames);
+        sizes_free(sizes);
+    }
 }
 
 /* count[i] frames of sizes[i] in every period, and never more than one frame from the share on the way. */
@@ -225,12 +319,33 @@ static void what_cannot_be_is_refused_with_a_remedy(void **unused)
         {"size = { genome = \"aa\"; step = 5; };", "unknown key `step`"},
         {"size = { genome = \"a a\"; };", "a genome is text"},
         {"size = { genome = 5; };", "a genome is text"},
+        {"size = { genome = \"aZ\"; ZZ = 100; };", "unknown key `ZZ`"},
+        {"size = { genome = \"\"; };", "a genome is text"},
+        {"size = \"\";", "unknown size ``"},
+        {"size = \"/\";", "unknown size `/`"},
+        {"size = \":\";", "unknown size `:`"},
+        {"size = \"9x\";", "size: "},
+        {"size = \"gj\";", "it is at most 9018"},
+        {"size = \"45\";", "the least size that fits is 46"},
+        {"size = \"j\";", "it is at most 9018"},
+        {"mix = ( { size = 45; }, { size = 64; } );", "the least size that fits is 46"},
+        {"mix = ( { size = 64; weight = true; } );", "weight must be a number above 0"},
+        {"mix = ( { size = 64; weight = \"x\"; } );", "weight must be a number above 0"},
+        {"size = { op = \"increment\"; to = 64; };", "from = 64; to = 1518"},
+        {"size = { op = \"decrement\"; to = 64; };", "from = 1518; to = 64"},
+        {"size = { op = \"increment\"; from = 45; to = 64; };", "the least size that fits is 46"},
+        {"size = { op = \"increment\"; from = 64; to = 9019; };", "it is at most 9018"},
+        {"size = { op = \"random\"; from = 128; to = 64; };", "random goes from 128 to 64, the wrong way"},
+        {"size = { op = \"decrement\"; from = 64; to = 128; };",
+         "decrement goes from 64 to 128, the wrong way"},
+        {"size = { op = \"random\"; from = 64; to = 65; seed = -1; };", "seed -1 is out of range"},
     };
     (void)unused;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct reading reading;
         struct sizes *untouched = (struct sizes *)&reading;
-        assert_int_not_equal(compile(rows[i].text, i == 2 ? 96 : 42, 9014, &untouched, &reading), 0);
+        if (compile(rows[i].text, i == 2 ? 96 : 42, 9014, &untouched, &reading) != -EINVAL)
+            fail_msg("%s was accepted", rows[i].text);
         assert_ptr_equal(untouched, &reading);
         assert_complaint(&reading, rows[i].complaint);
         reading_end(&reading);
@@ -243,6 +358,10 @@ int main(void)
         cmocka_unit_test(one_size_in_every_notation),
         cmocka_unit_test(ranges_go_round),
         cmocka_unit_test(genomes_are_rfc_6985),
+        cmocka_unit_test(the_order_of_a_mix_is_for_ever),
+        cmocka_unit_test(the_most_is_accepted),
+        cmocka_unit_test(long_lists_and_genomes_have_a_bound),
+        cmocka_unit_test(the_mean_counts_every_frame_of_the_period),
         cmocka_unit_test(mixes_hold_their_shares_at_every_frame),
         cmocka_unit_test(the_bit_rate_of_a_mix_is_even_over_a_hundred_frames),
         cmocka_unit_test(random_sizes_are_even_and_repeat_for_their_seed),
