@@ -436,7 +436,6 @@ static void settle(struct pacer *pacer)
     if (pacer->is_held) {
         pacer->held_ns = pacer->deadline_ns;
         pacer->deadline_ns = DEADLINE_NEVER;
-        pacer->limit_ns = 0;
     }
 }
 
@@ -659,9 +658,4 @@ bool pacer_in_train(const struct pacer *pacer)
 bool pacer_has_trains(const struct pacer *pacer)
 {
     return pacer->kind == KIND_TRAINS;
-}
-
-bool pacer_needs_length(const struct pacer *pacer)
-{
-    return pacer->beat.extra_bytes > 0 || pacer->mean.extra_bytes > 0;
 }

@@ -76,8 +76,7 @@ bool pacer_is_max(const struct pacer *pacer);
 uint64_t pacer_until(const struct pacer *pacer);
 /* Whether the next frame belongs to a train begun (so that max_burst does not cut it). */
 bool pacer_in_train(const struct pacer *pacer);
-/* Whether the shape has trains at all, and whether deadlines depend on frame lengths. */
+/* Whether the shape has trains at all. */
 bool pacer_has_trains(const struct pacer *pacer);
-bool pacer_needs_length(const struct pacer *pacer);
 
 #endif

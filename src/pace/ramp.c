@@ -72,8 +72,8 @@ static uint64_t bound_above(const struct ramp *ramp, uint128 slope, uint64_t lef
         bound = 2 * ramp->owed / slope + 1;
     else if (slope > 0)
         bound = ramp->owed / slope + 1;
-    else
-        bound = (uint128)1 << ((bits(ramp->owed / (ramp->to - ramp->from)) + 1) / 2);
+    else /* at the foot of one that begins at zero */
+        bound = (uint128)1 << ((bits(ramp->owed / ramp->to) + 1) / 2);
     return bound < left_ns ? (uint64_t)bound : left_ns;
 }
 

@@ -350,8 +350,7 @@ static bool turn_wheel(struct schedule *schedule, uint32_t id, uint64_t now_ns,
         turn_send(id, entry->deadline_ns, turn);
         return true;
     }
-    uint32_t bytes = pacer_needs_length(entry->pacer) ? frame_bytes(context, id) : 0;
-    uint64_t missed = pacer_skip(entry->pacer, now_ns - schedule->limits.late_ns, bytes);
+    uint64_t missed = pacer_skip(entry->pacer, now_ns - schedule->limits.late_ns, frame_bytes(context, id));
     schedule_touch(schedule, id);
     *turn = (struct schedule_turn){.verdict = SCHEDULE_MISSED, .id = id, .missed = missed};
     return true;

@@ -43,7 +43,7 @@ struct schedule_turn {
     uint64_t deadline_ns; /* of the frame to send, or when to look again: never after the next deadline */
 };
 /* frame_bytes(context, id) tells the length in memory to account for each skipped frame of id (its mean, or
- * the next one's); asked only where deadlines depend on it. */
+ * the next one's). */
 typedef uint32_t schedule_frame_bytes(void *context, uint32_t id);
 /* now_ns never goes back. */
 void schedule_next(struct schedule *schedule, uint64_t now_ns, schedule_frame_bytes *frame_bytes,
