@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 #include <pthread.h>
+#include <string.h>
 
 #include "run/counters.h"
 
@@ -109,6 +110,55 @@ static void sums_add_every_field(void **state)
         assert_int_equal(sum[i], 101 * i + 1);
 }
 
+static void differences_take_away_every_field(void **state)
+{
+    (void)state;
+    uint64_t one[COUNTS_WORDS], rest[COUNTS_WORDS];
+    for (size_t i = 0; i < COUNTS_WORDS; i++) {
+        one[i] = i + 1;
+        rest[i] = 100 * i + 7;
+    }
+    counts_subtract((struct counts *)rest, (const struct counts *)one);
+    for (size_t i = 0; i < COUNTS_WORDS; i++)
+        assert_int_equal(rest[i], 99 * i + 6);
+}
+
+/* Sums, but for the longest handover and the error, which is the latest that there was. */
+static void queues_add_up(void **state)
+{
+    (void)state;
+    struct queue_counts sum = {.frames.queued = 1, .last_error = 5, .handover_max_ns = 50};
+    const struct queue_counts more = {.frames.queued = 10,
+                                      .kicks = 2,
+                                      .waits = 3,
+                                      .wakeups = 4,
+                                      .again = 5,
+                                      .nobufs = 6,
+                                      .handovers = 7,
+                                      .handover_ns = 8,
+                                      .handover_max_ns = 49};
+    for (int i = 0; i < 2; i++)
+        queue_counts_add(&sum, &more);
+    assert_true(sum.frames.queued == 21 && sum.kicks == 4 && sum.waits == 6 && sum.wakeups == 8);
+    assert_true(sum.again == 10 && sum.nobufs == 12 && sum.handovers == 14 && sum.handover_ns == 16);
+    assert_true(sum.handover_max_ns == 50 && sum.last_error == 5);
+    queue_counts_add(&sum, &(struct queue_counts){.handover_max_ns = 51, .last_error = 1});
+    assert_true(sum.handover_max_ns == 51 && sum.last_error == 1 && sum.kicks == 4);
+}
+
+static void a_fresh_record_reads_as_nothing(void **state)
+{
+    (void)state;
+    struct record record;
+    struct queue_counts q;
+    memset(&record, 0xff, sizeof record);
+    memset(&q, 0xff, sizeof q);
+    record_init(&record, QUEUE_COUNTS_WORDS);
+    record_read(&record, (uint64_t *)&q);
+    for (size_t i = 0; i < QUEUE_COUNTS_WORDS; i++)
+        assert_int_equal(((uint64_t *)&q)[i], 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -116,6 +166,9 @@ int main(void)
         cmocka_unit_test(a_record_reads_what_was_published_and_no_word_more),
         cmocka_unit_test(each_identity_is_checked),
         cmocka_unit_test(sums_add_every_field),
+        cmocka_unit_test(differences_take_away_every_field),
+        cmocka_unit_test(queues_add_up),
+        cmocka_unit_test(a_fresh_record_reads_as_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
