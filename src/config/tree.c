@@ -154,6 +154,7 @@ struct complaints {
     struct complaint *kept; /* owned, with their texts */
     size_t count, room;
     size_t errors, warnings; /* all of them, also those that were not kept */
+    bool lost;
 };
 
 struct complaints *complaints_new(void)
@@ -243,11 +244,12 @@ __attribute__((format(printf, 4, 0))) static void add(struct complaints *list, c
                                                       bool error, const char *format, va_list args)
 {
     ++*(error ? &list->errors : &list->warnings);
-    if (list->count >= COMPLAINTS_KEPT || !make_room(list))
+    if (list->count >= COMPLAINTS_KEPT)
         return;
     char *where = strdup(at != NULL ? at->where : "configuration");
     char *text = tell(at, format, args);
-    if (where == NULL || text == NULL) {
+    if (where == NULL || text == NULL || !make_room(list)) {
+        list->lost = true;
         free(where);
         free(text);
         return;
@@ -279,6 +281,11 @@ size_t complaints_errors(const struct complaints *list)
 size_t complaints_warnings(const struct complaints *list)
 {
     return list->warnings;
+}
+
+bool complaints_lost(const struct complaints *list)
+{
+    return list->lost;
 }
 
 size_t complaints_count(const struct complaints *list)

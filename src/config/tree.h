@@ -54,6 +54,7 @@ __attribute__((format(printf, 3, 4))) void complain_warn(struct complaints *list
                                                          const char *format, ...);
 size_t complaints_errors(const struct complaints *list);
 size_t complaints_warnings(const struct complaints *list);
+bool complaints_lost(const struct complaints *list); /* memory was out for one of them */
 struct complaint {
     const char *where; /* "file:line" or a JSON path */
     const char *text;

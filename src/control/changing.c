@@ -10,6 +10,7 @@
 #include "base/instant.h"
 #include "config/read.h"
 #include "control/methods.h"
+#include "control/varlink.h"
 
 struct change {
     struct control *control; /* NULL: the daemon ended meanwhile */
@@ -121,7 +122,7 @@ static int swap(struct control *control, const struct plan *plan, json_t *warnin
     change->control = control;
     change->warnings = json_incref(warnings);
     change->summary = view_difference(volley_plan(control->volley), plan, warnings);
-    if (change->summary == NULL) {
+    if (varlink_memory_failed() || change->summary == NULL) { /* or a warning is missing */
         change_free(change);
         return err_set(err, -ENOMEM, "no memory");
     }

@@ -130,8 +130,8 @@ static json_t *answer_message(const char *error, json_t *parameters, bool contin
     return NULL;
 }
 
-/* parameters is taken over. Without memory for an answer the client is let go: silence would keep it waiting.
- */
+/* parameters is taken over. Without memory for an answer, or for a part of it, the client is let go: silence
+ * would keep it waiting, and an answer with holes would be believed. */
 static void answer(struct connection *connection, const char *error, json_t *parameters, bool continues)
 {
     size_t length = 0;
@@ -140,7 +140,8 @@ static void answer(struct connection *connection, const char *error, json_t *par
                      ? NULL
                      : varlink_encode(message, varlink_reader_terminator(&connection->reader), &length);
     json_decref(message);
-    if (text == NULL) {
+    if (varlink_memory_failed() || text == NULL) {
+        free(text);
         close_soon(connection);
         return;
     }
@@ -269,6 +270,7 @@ static void begin_call(struct connection *connection, json_t *message, const str
     const char *error = NULL;
     json_t *parameters = NULL;
     const struct service *service = connection->host->service;
+    (void)varlink_memory_failed(); /* of what came before: this answer is not concerned */
     const struct method *method = dispatch_find(service, request, &error, &parameters);
     if (method == NULL) {
         if (request->oneway)

@@ -58,7 +58,10 @@ static void get_description(struct call *call, void *context)
         if (strcmp(known[i]->name, name) != 0)
             continue;
         char *text = interface_describe(known[i]);
-        call_reply(call, json_pack("{s:s}", "description", text == NULL ? "" : text));
+        if (text == NULL)
+            call_error(call, "io.volleyd.Busy", json_pack("{s:s}", "reason", "no memory"));
+        else
+            call_reply(call, json_pack("{s:s}", "description", text));
         free(text);
         return;
     }

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/instant.h"
+#include "control/varlink.h"
 #include "control/views.h"
 
 /* ---- parameters ---- */
@@ -45,6 +46,8 @@ void fail_invalid(struct call *call, const char *where, const char *text)
 
 json_t *complaints_view(const struct complaints *complaints, bool errors)
 {
+    if (complaints != NULL && complaints_lost(complaints))
+        return varlink_no_memory();
     json_t *list = json_array();
     for (size_t i = 0; complaints != NULL && i < complaints_count(complaints); i++) {
         const struct complaint *one = complaints_get(complaints, i);
@@ -373,6 +376,10 @@ int control_new(const struct control_wishes *wishes, struct control **out, struc
     control->wishes = *wishes;
     control->volley = wishes->volley;
     control->warnings = complaints_view(wishes->warnings, false);
+    if (control->warnings == NULL) {
+        free(control);
+        return err_set(err, -ENOMEM, "no memory");
+    }
     control->wishes.warnings = NULL; /* was borrowed for the call */
     control->service = (struct service){.vendor = "volleyd",
                                         .product = "volleyd",

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "control/methods.h"
+#include "control/varlink.h"
 #include "control/views.h"
 
 enum { PAGE_DEFAULT = 1000, HISTORY_CHUNK = 256 };
@@ -26,6 +27,10 @@ static json_t *view_ports(struct control *control, enum volley_when when, port_v
         json_array_append_new(list, view(row));
         if (clocks != NULL)
             memcpy(clocks[i], row->receive_clock, sizeof clocks[i]);
+    }
+    if (row == NULL) {
+        json_decref(list);
+        return varlink_no_memory();
     }
     free(row);
     return list;
@@ -58,7 +63,7 @@ static json_t *view_counters(struct control *control, enum volley_when when, con
     const struct plan *plan = volley_plan_of(control->volley, when);
     char(*clocks)[sizeof(view_clock)] = calloc(plan->port_count + 1, sizeof *clocks);
     if (clocks == NULL)
-        return NULL;
+        return varlink_no_memory();
     json_t *run = view_now(control, when);
     json_t *ports = view_ports(control, when, view_port_counters, clocks);
     json_t *streams = view_stream_page(control, when, page, (view_clock *)clocks);

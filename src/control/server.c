@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "control/connection.h"
+#include "control/varlink.h"
 
 enum { ACCEPT_RATION = 64, BACKLOG = 128, LISTENERS_MAX = 8 };
 #define ACCEPT_TICK_S 0.05
@@ -169,6 +170,7 @@ int server_new(struct ev_loop *loop, const struct service *service, const struct
     struct server *server = calloc(1, sizeof *server);
     if (server == NULL)
         return err_set(err, -ENOMEM, "no memory");
+    varlink_watch_memory();
     server->limits = *limits;
     server->host = (struct connection_host){.loop = loop,
                                             .service = service,

@@ -187,6 +187,33 @@ int varlink_decode(const char *text, size_t length, json_t **out, struct err *er
     return 0;
 }
 
+static bool memory_failed;
+
+static void *watched_malloc(size_t size)
+{
+    void *memory = malloc(size);
+    memory_failed |= memory == NULL;
+    return memory;
+}
+
+void varlink_watch_memory(void)
+{
+    json_set_alloc_funcs(watched_malloc, free);
+}
+
+json_t *varlink_no_memory(void)
+{
+    memory_failed = true;
+    return NULL;
+}
+
+bool varlink_memory_failed(void)
+{
+    bool failed = memory_failed;
+    memory_failed = false;
+    return failed;
+}
+
 char *varlink_encode(const json_t *message, char terminator, size_t *length)
 {
     char *text = json_dumps(message, JSON_COMPACT);

@@ -50,6 +50,13 @@ int varlink_decode(const char *text, size_t length, json_t **out, struct err *er
  * out. */
 char *varlink_encode(const json_t *message, char terminator, size_t *length);
 
+/* jansson leaves out what it had no memory for, and only tells callers who look at every member. After
+ * varlink_watch_memory(), which is for the whole process, varlink_memory_failed() says whether anything could
+ * not be allocated since it was asked last. One thread. */
+void varlink_watch_memory(void);
+bool varlink_memory_failed(void);
+json_t *varlink_no_memory(void); /* NULL; from now on memory has failed: for what others could not allocate */
+
 struct varlink_request { /* borrowed from the message */
     const char *method;
     json_t *parameters; /* an object, or NULL */

@@ -171,6 +171,53 @@ static bool went_well(const char *answer)
     return answer[0] != '\0' && strstr(answer, "\"error\":") == NULL;
 }
 
+/* ---- nothing is left out of an answer ---- */
+
+static bool has_same_shape(const json_t *answer, const json_t *whole, bool any_length);
+
+/* How many of these there are depends on the moment. */
+static bool varies(const char *key)
+{
+    return strcmp(key, "gaps") == 0 || strcmp(key, "reasons") == 0 || strcmp(key, "history") == 0;
+}
+
+static bool has_same_members(const json_t *answer, const json_t *whole)
+{
+    const char *key;
+    json_t *member;
+    bool same = json_object_size(answer) == json_object_size(whole);
+    json_object_foreach((json_t *)whole, key, member) same &=
+        has_same_shape(json_object_get(answer, key), member, varies(key));
+    return same;
+}
+
+static bool has_same_elements(const json_t *answer, const json_t *whole, bool any_length)
+{
+    bool same = any_length || json_array_size(answer) == json_array_size(whole);
+    for (size_t i = 0; same && i < json_array_size(answer) && i < json_array_size(whole); i++)
+        same = has_same_shape(json_array_get(answer, i), json_array_get(whole, i), false);
+    return same;
+}
+
+static bool has_same_shape(const json_t *answer, const json_t *whole, bool any_length)
+{
+    if (answer == NULL || json_typeof(answer) != json_typeof(whole))
+        return false;
+    if (json_is_object(whole))
+        return has_same_members(answer, whole);
+    if (json_is_array(whole))
+        return has_same_elements(answer, whole, any_length);
+    return !json_is_string(whole) || strcmp(json_string_value(answer), "?") != 0; /* what stands for a text */
+}
+
+static json_t *parsed(const char *text)
+{
+    json_t *value = json_loads(text, 0, NULL);
+    if (value == NULL)
+        fail_msg("not JSON: %s", text);
+    return value;
+}
+
 /* Without failures: what must work now. */
 static const char *ask_well(struct bench *bench, const char *request)
 {
@@ -239,6 +286,7 @@ struct asking {
     struct bench *bench;
     const char *before; /* brings the daemon where the method has something to do; NULL: nothing */
     const char *request;
+    json_t *whole; /* its answer with enough memory */
     unsigned well, refused;
 };
 
@@ -254,6 +302,24 @@ static void judge_plan(const struct bench *bench)
     assert_true(old || new);
 }
 
+static void judge_answer(const struct asking *it, const char *text)
+{
+    json_t *answer = parsed(text);
+    bool refused = json_object_get(answer, "error") != NULL;
+    if (refused ? json_object_size(json_object_get(answer, "parameters")) == 0
+                : !has_same_shape(answer, it->whole, false))
+        fail_msg("%s: with failure %u%s something is left out: %s", it->request, (unsigned)next_failure,
+                 failure_onwards ? " and all after it" : "", text);
+    json_decref(answer);
+}
+
+static void learn_answer(struct asking *it)
+{
+    if (it->before != NULL)
+        ask_well(it->bench, it->before);
+    it->whole = parsed(ask_well(it->bench, it->request));
+}
+
 static bool ask_failing(struct asking *it)
 {
     if (it->before != NULL)
@@ -264,6 +330,8 @@ static bool ask_failing(struct asking *it)
     bool well = went_well(answer);
     bool failed = fail_alloc_rest();
     ++*(well ? &it->well : &it->refused);
+    if (answer[0] != '\0')
+        judge_answer(it, answer);
     if (!well && !failed)
         fail_msg("%s is refused without a failure: %s", it->request, answer);
     judge_plan(it->bench);
@@ -286,6 +354,7 @@ static void judge_stopped(struct asking *it)
 
 static void each_failure(struct asking *it)
 {
+    learn_answer(it);
     for (int onwards = 0; onwards < 2; onwards++) {
         failure_onwards = onwards;
         next_failure = 0;
@@ -294,6 +363,7 @@ static void each_failure(struct asking *it)
         while (ask_failing(it));
         judge_stopped(it);
     }
+    json_decref(it->whole);
     print_message("%.40s: %u well, %u refused\n", it->request, it->well, it->refused);
     assert_true(it->well >= 2);
 }
@@ -323,6 +393,7 @@ static void start_starts_or_says_why_not(void **state)
 static void stop_has_stopped_when_it_says_so(void **state)
 {
     struct asking it = {.bench = *state, .before = CALL("Start"), .request = CALL("Stop")};
+    learn_answer(&it);
     for (failure_onwards = false, next_failure = 1; ask_failing(&it); next_failure++) {
         uint32_t running = 0;
         for (uint32_t i = 0; i < FILE_STREAMS; i++) {
@@ -333,6 +404,7 @@ static void stop_has_stopped_when_it_says_so(void **state)
         if (running == 0)
             judge_stopped(&it);
     }
+    json_decref(it.whole);
     each_failure(&it);
 }
 
@@ -355,7 +427,9 @@ static void apply_and_reload_swap_all_or_nothing(void **state)
 
 static void under_traffic_too(void **state)
 {
-    struct asking it = {.bench = *state, .request = APPLY};
+    struct asking it = {.bench = *state, .before = CALL("Reload"), .request = APPLY};
+    learn_answer(&it);
+    it.before = NULL;
     for (int onwards = 0; onwards < 2; onwards++) {
         failure_onwards = onwards;
         next_failure = 0;
@@ -365,6 +439,7 @@ static void under_traffic_too(void **state)
             next_failure++;
         } while (ask_failing(&it));
     }
+    json_decref(it.whole);
     judge_stopped(&it);
 }
 
