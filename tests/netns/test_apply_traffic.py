@@ -98,14 +98,22 @@ def judge(times, spans):
     raise AssertionError("\n".join(story))
 
 
+def ring_of(daemon):
+    return daemon.call("GetStatus")["ports"][0]["ring"]
+
+
 def test_a_ring_that_is_rebuilt_for_larger_frames_loses_no_account(net):
     """The interface's own counters are held against ours from the run's begin, not from the new ring's."""
     east, west = net.pair()
+    for space, interface in ((east, "east0"), (west, "west0")):
+        space.sh(f"ip link set {interface} mtu 9000")
     small = '{ name = "s"; port = "east"; template = "plain"; rate = "5kpps"; count = 5000; }'
     daemon = net.daemon(east, netns.config(small, ports=PORT))
     daemon.call("Start")
     netns.wait_until(lambda: daemon.stream_row("s")["completed"] > 200, 10, "frames")
-    daemon.call("Apply", templates=BARE, streams=others(1, size=1500), add=True)
+    was = ring_of(daemon)
+    daemon.call("Apply", templates=BARE, streams=others(1, size=9000), add=True)
+    assert was["frame_size"] < 9000 < ring_of(daemon)["frame_size"], "nothing was rebuilt"
     netns.wait_until(lambda: daemon.counters()["run"]["state"] == "ended", 20, "the run's end")
     port = daemon.call("Report")["ports"][0]
     netns.balance(port)
