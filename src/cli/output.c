@@ -6,26 +6,17 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/units.h"
 
-enum { CELL_BYTES = 64, COLUMN_GAP = 2, DEFAULT_WIDTH = 80 };
+enum { CELL_BYTES = 64, COLUMN_GAP = 2 };
 
 bool output_wants_colour(FILE *to)
 {
     const char *refused = getenv("NO_COLOR"), *term = getenv("TERM");
     return (refused == NULL || *refused == '\0') && term != NULL && strcmp(term, "dumb") != 0 &&
            isatty(fileno(to));
-}
-
-unsigned output_width(FILE *to)
-{
-    struct winsize size;
-    if (ioctl(fileno(to), TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
-        return DEFAULT_WIDTH;
-    return size.ws_col;
 }
 
 const char *tone_on(enum tone tone, bool colour)

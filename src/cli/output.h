@@ -13,7 +13,6 @@ enum tone { TONE_PLAIN, TONE_GOOD, TONE_WARN, TONE_BAD, TONE_DIM, TONE_BOLD };
 
 /* Colour is for a terminal, and not for one whose user has set NO_COLOR or has TERM=dumb. */
 bool output_wants_colour(FILE *to);
-unsigned output_width(FILE *to);                  /* columns of the terminal; 80 when it is none */
 const char *tone_on(enum tone tone, bool colour); /* the escape sequence, or "" */
 const char *tone_off(enum tone tone, bool colour);
 enum tone tone_of_state(const char *state);     /* a port's or a stream's */

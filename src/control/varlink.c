@@ -343,11 +343,6 @@ int varlink_fd(const struct varlink_client *client)
     return client->fd;
 }
 
-void varlink_set_timeout(struct varlink_client *client, int timeout_ms)
-{
-    client->timeout_ms = timeout_ms;
-}
-
 static int send_all(struct varlink_client *client, const char *bytes, size_t length, struct err *err)
 {
     uint64_t deadline_ns = deadline_of(client);

@@ -71,7 +71,6 @@ struct varlink_client;
 int varlink_connect(const char *path, int timeout_ms, struct varlink_client **out, struct err *err);
 void varlink_close(struct varlink_client *client);   /* NULL is fine */
 int varlink_fd(const struct varlink_client *client); /* for a poll of one's own between receives */
-void varlink_set_timeout(struct varlink_client *client, int timeout_ms);
 
 enum { VARLINK_MORE = 1, VARLINK_ONEWAY = 2 };
 struct varlink_reply {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The protocol table as the manual's section and as names for completion. Main thread. */
+/* The protocol table as the manual's section. Main thread. */
 #include <stdio.h>
 
 #include "packet/packet.h"
@@ -77,11 +77,4 @@ void packet_print_roff(FILE *out)
         for (unsigned f = 0; f < protos[i]->field_count; f++)
             print_field(out, &protos[i]->fields[f]);
     }
-}
-
-void packet_print_names(FILE *out)
-{
-    for (size_t i = 0; protos[i] != NULL; i++)
-        for (unsigned f = 0; f < protos[i]->field_count; f++)
-            fprintf(out, "%s.%s\n", protos[i]->name, protos[i]->fields[f].name);
 }

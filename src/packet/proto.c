@@ -60,11 +60,6 @@ const struct proto *const protos[] = {&proto_ethernet,
 
 enum { PROTOS = sizeof protos / sizeof protos[0] - 1 };
 
-size_t protos_count(void)
-{
-    return PROTOS;
-}
-
 const struct proto *proto_find(const char *name)
 {
     for (size_t i = 0; i < PROTOS; i++)

@@ -123,7 +123,6 @@ struct proto {
 enum { NUMBER_IS_LENGTH = 0xffffffff };
 
 extern const struct proto *const protos[]; /* NULL-terminated, in the order of the manual */
-size_t protos_count(void);
 
 const struct proto *proto_find(const char *name);                              /* NULL when unknown */
 int proto_field(const struct proto *proto, const char *name);                  /* index, or -1 */
