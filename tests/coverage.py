@@ -9,6 +9,7 @@ The ten files with the most lines that nothing reaches are named; the end is a l
 import collections
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -57,6 +58,8 @@ def folder_of(name):
 
 def main():
     build, suites = os.path.abspath(sys.argv[1]), sys.argv[2:] or SUITES
+    if shutil.which("gcovr") is None:
+        sys.exit("gcovr is missing: apt-get install gcovr")
     forget(build)
     # Code that is not optimised is slower: bounds in time are scaled. A suite that fails is told, its lines count.
     environment = dict(os.environ, VOLLEYD_BUILD=build, VOLLEYD_SLOW=os.environ.get("VOLLEYD_SLOW", "3"))
