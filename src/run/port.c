@@ -183,19 +183,8 @@ static void on_answer(struct order *order)
         errand_settle(errand);
 }
 
-int port_order(struct port *port, uint32_t queue, const struct order *order, struct errand *errand)
+static void send_order(struct port *port, uint32_t queue, struct errand *errand, struct sent_order *sent)
 {
-    if (port->queues[queue].worker == NULL) { /* nothing runs there: the answer is yes */
-        free(order->parts);
-        return 0;
-    }
-    struct sent_order *sent = calloc(1, sizeof *sent);
-    if (sent == NULL) {
-        free(order->parts);
-        errand_fail(errand, -ENOMEM);
-        return -ENOMEM;
-    }
-    sent->order = *order;
     sent->order.done = on_answer;
     sent->errand = errand;
     sent->port = port;
@@ -203,7 +192,40 @@ int port_order(struct port *port, uint32_t queue, const struct order *order, str
     if (errand != NULL)
         errand->waiting++;
     worker_send(port->queues[queue].worker, &sent->order);
-    return 0;
+}
+
+int port_order_all(struct port *port, const struct order *const orders[QUEUES_MAX], struct errand *errand)
+{
+    struct sent_order *sent[QUEUES_MAX] = {NULL};
+    bool all = true;
+    for (uint32_t q = 0; q < port->queue_count; q++) {
+        if (orders[q] == NULL || port->queues[q].worker == NULL) /* nothing runs there: the answer is yes */
+            continue;
+        sent[q] = calloc(1, sizeof *sent[q]);
+        if (sent[q] != NULL)
+            sent[q]->order = *orders[q];
+        all &= sent[q] != NULL;
+    }
+    for (uint32_t q = 0; q < port->queue_count; q++) {
+        if (all && sent[q] != NULL) {
+            send_order(port, q, errand, sent[q]);
+            continue;
+        }
+        if (orders[q] != NULL)
+            free(orders[q]->parts);
+        free(sent[q]);
+    }
+    if (all)
+        return 0;
+    errand_fail(errand, -ENOMEM);
+    return -ENOMEM;
+}
+
+int port_order(struct port *port, uint32_t queue, const struct order *order, struct errand *errand)
+{
+    const struct order *orders[QUEUES_MAX] = {NULL};
+    orders[queue] = order;
+    return port_order_all(port, orders, errand);
 }
 
 /* ---- loss and return of the link ---- */

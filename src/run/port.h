@@ -89,6 +89,8 @@ void errand_seal(struct errand *errand); /* no more orders; done is called when 
  * fine. */
 void errand_fail(struct errand *errand, int result);
 int port_order(struct port *port, uint32_t queue, const struct order *order, struct errand *errand);
+/* Each queue's (NULL: none), or, when memory is out, nobody's: -ENOMEM. */
+int port_order_all(struct port *port, const struct order *const orders[QUEUES_MAX], struct errand *errand);
 /* A new sendloop for a queue from these parts (all that the queue has). The old one is freed when the worker
  * has let go, which errand waits for. */
 int port_load(struct port *port, uint32_t queue, struct part **parts, uint32_t count, uint32_t nonce,

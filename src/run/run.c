@@ -153,32 +153,48 @@ static struct part_list *lists_of(const struct volley *volley, const struct port
     return lists;
 }
 
+/* All queues are told, or none: no stream goes on with some of its parts. */
 static int order_streams(struct volley *volley, struct port *port, const struct chosen *chosen,
                          const struct order *order, struct errand *errand)
 {
     struct part_list *lists = lists_of(volley, port, chosen);
-    int result = lists != NULL ? 0 : -ENOMEM;
-    for (uint32_t q = 0; result == 0 && q < port->queue_count; q++) {
+    struct order one[QUEUES_MAX];
+    const struct order *orders[QUEUES_MAX] = {NULL};
+    if (lists == NULL) {
+        errand_fail(errand, -ENOMEM);
+        return -ENOMEM;
+    }
+    for (uint32_t q = 0; q < port->queue_count; q++) {
         if (lists[q].count == 0)
             continue;
-        struct order one = *order;
-        one.parts = lists[q].parts;
-        one.part_count = lists[q].count;
+        one[q] = *order;
+        one[q].parts = lists[q].parts;
+        one[q].part_count = lists[q].count;
         lists[q].parts = NULL; /* the order owns them now */
-        result = port_order(port, q, &one, errand);
+        orders[q] = &one[q];
     }
     lists_free(lists, port->queue_count);
-    errand_fail(errand, result);
-    return result;
+    return port_order_all(port, orders, errand);
 }
 
-/* The same order to all ports that the streams are on. */
+static bool is_port_chosen(const struct volley *volley, uint32_t port, const struct chosen *chosen)
+{
+    for (uint32_t i = 0; i < chosen->count; i++)
+        if (volley->streams[chosen->streams[i]].plan->port == port)
+            return true;
+    return false;
+}
+
+/* The same order to all ports that the streams are on; told says which ports have it. */
 static int order_everywhere(struct volley *volley, const struct chosen *chosen, const struct order *order,
-                            struct errand *errand)
+                            struct errand *errand, bool told[PORTS_MAX])
 {
     int result = 0;
     for (uint32_t p = 0; p < volley->plan->port_count; p++) {
-        int one = order_streams(volley, volley->ports[p], chosen, order, errand);
+        int one = is_port_chosen(volley, p, chosen)
+                      ? order_streams(volley, volley->ports[p], chosen, order, errand)
+                      : 0;
+        told[p] = one == 0;
         result = result < 0 ? result : one;
     }
     return result;
@@ -422,14 +438,6 @@ static void keep_startable(const struct volley *volley, struct chosen *chosen)
     chosen->count = kept;
 }
 
-static bool is_port_chosen(const struct volley *volley, uint32_t port, const struct chosen *chosen)
-{
-    for (uint32_t i = 0; i < chosen->count; i++)
-        if (volley->streams[chosen->streams[i]].plan->port == port)
-            return true;
-    return false;
-}
-
 static const struct ratio once = {1, 1};
 
 /* What a stream asks for without its multiplier. */
@@ -594,7 +602,8 @@ static int start_chosen(struct volley *volley, struct starting *starting, uint64
         if (is_port_chosen(volley, p, chosen))
             port_set_busy(volley->ports[p], true, false);
     const struct order order = {.kind = ORDER_START, .at_ns = when};
-    (void)order_everywhere(volley, chosen, &order, errand);
+    bool told[PORTS_MAX]; /* on_started() sees what has begun */
+    (void)order_everywhere(volley, chosen, &order, errand, told);
     errand_seal(errand);
     return 0;
 
@@ -760,8 +769,10 @@ static void stop_port(struct volley *volley, uint32_t p, const struct chosen *ch
         return;
     }
     port_set_busy(port, true, true);
-    for (uint32_t q = 0; q < port->queue_count; q++)
-        (void)port_order(port, q, &order, errand);
+    const struct order *orders[QUEUES_MAX];
+    for (uint32_t q = 0; q < QUEUES_MAX; q++)
+        orders[q] = &order;
+    (void)port_order_all(port, orders, errand);
 }
 
 static void stop_chosen(struct volley *volley, const struct chosen *chosen, struct errand *errand)
@@ -833,18 +844,17 @@ static int choose_active(struct volley *volley, const struct selection *which, s
 int streams_pause(struct volley *volley, struct chosen *chosen, bool by_link, const char *reason)
 {
     const struct order order = {.kind = ORDER_PAUSE};
-    int result = order_everywhere(volley, chosen, &order, NULL);
-    if (result < 0)
-        return result;
+    bool told[PORTS_MAX];
+    int result = order_everywhere(volley, chosen, &order, NULL, told);
     for (uint32_t i = 0; i < chosen->count; i++) {
         struct stream *stream = &volley->streams[chosen->streams[i]];
-        if (by_link && stream->state == STREAM_PAUSED)
+        if (!told[stream->plan->port] || (by_link && stream->state == STREAM_PAUSED))
             continue;
         stream->state = STREAM_PAUSED;
         stream->paused_by_link = by_link;
         set_reason(stream, reason);
     }
-    return 0;
+    return result;
 }
 
 int volley_pause(struct volley *volley, const struct selection *which, struct err *err)
@@ -873,16 +883,17 @@ static void keep_paused(const struct volley *volley, struct chosen *chosen, bool
 int streams_resume(struct volley *volley, struct chosen *chosen)
 {
     const struct order order = {.kind = ORDER_RESUME};
-    int result = order_everywhere(volley, chosen, &order, NULL);
-    if (result < 0)
-        return result;
+    bool told[PORTS_MAX];
+    int result = order_everywhere(volley, chosen, &order, NULL, told);
     for (uint32_t i = 0; i < chosen->count; i++) {
         struct stream *stream = &volley->streams[chosen->streams[i]];
+        if (!told[stream->plan->port])
+            continue;
         stream->state = STREAM_RUNNING;
         stream->paused_by_link = false;
         stream->reason[0] = 0;
     }
-    return 0;
+    return result;
 }
 
 int volley_resume(struct volley *volley, const struct selection *which, struct err *err)

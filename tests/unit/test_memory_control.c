@@ -389,6 +389,61 @@ static void start_starts_or_says_why_not(void **state)
     each_failure(&(struct asking){.bench = *state, .before = CALL("Stop"), .request = CALL("Start")});
 }
 
+/* What queue q of the first port has queued; the split stream alone runs there. */
+static uint64_t queued_on(struct bench *bench, uint32_t q)
+{
+    static struct port_row row;
+    assert_int_equal(volley_port_row(bench->volley, VOLLEY_NOW, 0, &row), 0);
+    return row.queue[q].frames.queued;
+}
+
+static bool is_running(struct bench *bench, uint32_t stream)
+{
+    struct stream_row row;
+    assert_int_equal(volley_stream_row(bench->volley, VOLLEY_NOW, stream, &row), 0);
+    return row.state == STREAM_RUNNING;
+}
+
+/* Both of its queues send, or neither does, once the workers' answers have come. */
+static void judge_split(struct bench *bench, uint32_t split)
+{
+    uint64_t before[2] = {queued_on(bench, 0), queued_on(bench, 1)};
+    for (int i = 0; i < 20000 && is_running(bench, split); i++) {
+        if (queued_on(bench, 0) > before[0] && queued_on(bench, 1) > before[1])
+            return;
+        usleep(500);
+        ev_run(bench->loop, EVRUN_NOWAIT);
+    }
+    assert_false(is_running(bench, split));
+    before[0] = queued_on(bench, 0);
+    before[1] = queued_on(bench, 1);
+    usleep(3000);
+    assert_true(queued_on(bench, 0) == before[0] && queued_on(bench, 1) == before[1]);
+}
+
+static void a_split_stream_is_steered_whole(void **state)
+{
+    static const struct {
+        const char *before, *request;
+    } acts[] = {
+        {CALL("Stop"), CALL_WITH("Start", "\"streams\":[\"video\"]")},
+        {CALL_WITH("Start", "\"streams\":[\"video\"]"), CALL("Stop")},
+        {CALL_WITH("Start", "\"streams\":[\"video\"]"), CALL_WITH("Pause", "\"streams\":[\"video\"]")},
+    };
+    for (size_t i = 0; i < sizeof acts / sizeof *acts; i++) {
+        struct asking it = {.bench = *state, .before = acts[i].before, .request = acts[i].request};
+        learn_answer(&it);
+        bool failed = true;
+        for (failure_onwards = false, next_failure = 1; failed; next_failure++) {
+            failed = ask_failing(&it);
+            judge_split(it.bench, 1);
+            ask_well(it.bench, CALL("Stop"));
+            judge_split(it.bench, 1);
+        }
+        json_decref(it.whole);
+    }
+}
+
 /* After a good answer nothing sends; judged each time, not only at the end. */
 static void stop_has_stopped_when_it_says_so(void **state)
 {
@@ -451,6 +506,7 @@ int main(void)
         cmocka_unit_test(a_daemon_is_made_whole_or_not_at_all),
         BENCH_TEST(reading_methods_answer_or_let_go),
         BENCH_TEST(start_starts_or_says_why_not),
+        BENCH_TEST(a_split_stream_is_steered_whole),
         BENCH_TEST(stop_has_stopped_when_it_says_so),
         BENCH_TEST(steering_steers_or_says_why_not),
         BENCH_TEST(apply_and_reload_swap_all_or_nothing),
