@@ -33,14 +33,15 @@ static const uint32_t crc32c_nibbles[16] = {
     0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
     0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75};
 
-static uint32_t crc32c_plain(uint32_t crc, const uint8_t *bytes, size_t count)
+uint32_t checksum_crc32c_plain(const uint8_t *bytes, size_t count)
 {
+    uint32_t crc = UINT32_MAX;
     for (; count > 0; count--) {
         crc ^= *bytes++;
         crc = crc >> 4 ^ crc32c_nibbles[crc & 15];
         crc = crc >> 4 ^ crc32c_nibbles[crc & 15];
     }
-    return crc;
+    return ~crc;
 }
 
 #ifdef __x86_64__
@@ -66,5 +67,5 @@ uint32_t checksum_crc32c(const uint8_t *bytes, size_t count)
     if (__builtin_cpu_supports("sse4.2"))
         return ~crc32c_machine(UINT32_MAX, bytes, count);
 #endif
-    return ~crc32c_plain(UINT32_MAX, bytes, count);
+    return checksum_crc32c_plain(bytes, count);
 }

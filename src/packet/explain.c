@@ -81,7 +81,7 @@ static void print_how(const struct explaining *x, size_t offset_bits, unsigned w
     if (entry >= 0) {
         vary_describe(x->packet->vary, (size_t)entry, how, sizeof how);
         fprintf(x->out, "   varies: %s", how);
-    } else if (width_bits > 0 && x->varies[offset_bits / 8] == 'c') {
+    } else if (x->varies[offset_bits / 8] == 'c') {
         fprintf(x->out, "   follows");
     }
 }

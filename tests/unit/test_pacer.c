@@ -288,13 +288,15 @@ static void test_ramps(void **state)
                                    .ramp_over_ns = 1 + draw(2000000),
                                    .duration_ns = FOREVER};
         struct pacer *pacer = started(&shape);
-        for (uint64_t k = 0; k < 1000 && pacer_deadline(pacer) != DEADLINE_NEVER; k++) {
+        uint64_t k = 0;
+        for (; k < 1000 && pacer_deadline(pacer) != DEADLINE_NEVER; k++) {
             uint64_t t = pacer_deadline(pacer) - NOW;
             uint128 due = (uint128)2 * shape.ramp_over_ns * k * NS_PER_SECOND;
             assert_true(ramp_work(&shape, t) <= due);
             assert_true(ramp_work(&shape, t + 1) > due || shape.ramp_to.per_second.num == 0);
             pacer_advance(pacer, 60);
         }
+        assert_true(k == 1000 || shape.ramp_to.per_second.num == 0);
         pacer_free(pacer);
     }
 }
@@ -606,6 +608,305 @@ static void test_max_has_windows_only(void **state)
     pacer_free(pacer);
 }
 
+/* A shape at another rate is the shape with all its rates times that; gaps between trains are divided. */
+static void test_a_multiplier_at_the_start_is_another_shape(void **state)
+{
+    (void)state;
+    enum { BY = 3 };
+    struct pace_rate steps[] = {frames(1000, 7), frames(0, 1), frames(30011, 1)};
+    struct pace_rate more[] = {frames(3000, 7), frames(0, 1), frames(90033, 1)};
+    const struct pace_shape shapes[][2] = {
+        {{.rate = frames(777, 2)}, {.rate = frames(777 * BY, 2)}},
+        {{.rate = bits_l1(777777, 2)}, {.rate = bits_l1(777777 * BY, 2)}},
+        {{.rate = frames(777, 2), .poisson = true, .seed = 9},
+         {.rate = frames(777 * BY, 2), .poisson = true, .seed = 9}},
+        {{.rate = bits_l1(777777, 2), .poisson = true, .seed = 9},
+         {.rate = bits_l1(777777 * BY, 2), .poisson = true, .seed = 9}},
+        {{.rate = frames(7777, 2), .on_ns = 1000000, .off_ns = 700000},
+         {.rate = frames(7777 * BY, 2), .on_ns = 1000000, .off_ns = 700000}},
+        {{.stairs = steps, .steps = 3, .stair_ns = 20000000},
+         {.stairs = more, .steps = 3, .stair_ns = 20000000}},
+        {{.ramp_from = steps[0], .ramp_to = steps[2], .ramp_over_ns = 40000000},
+         {.ramp_from = more[0], .ramp_to = more[2], .ramp_over_ns = 40000000}},
+        {{.rate = frames(7777, 2), .burst_frames = 4, .burst_rate = frames(100000, 1)},
+         {.rate = frames(7777 * BY, 2), .burst_frames = 4, .burst_rate = frames(100000, 1)}},
+        {{.burst_gap_ns = 3000000, .burst_frames = 4, .burst_rate = frames(100000, 1)},
+         {.burst_gap_ns = 1000000, .burst_frames = 4, .burst_rate = frames(100000, 1)}},
+    };
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        struct pace_shape plain = shapes[i][0], fast = shapes[i][1];
+        plain.duration_ns = fast.duration_ns = 100000000;
+        struct pacer *one = started(&plain), *other = started(&fast);
+        pacer_set_multiplier(one, (struct ratio){BY, 1}, NOW);
+        for (uint64_t k = 0; pacer_deadline(other) != DEADLINE_NEVER; k++) {
+            if (pacer_deadline(one) != pacer_deadline(other))
+                fail_msg("shape %zu, frame %llu: %lld ns off", i, (unsigned long long)k,
+                         (long long)(pacer_deadline(one) - pacer_deadline(other)));
+            pacer_advance(one, 300);
+            pacer_advance(other, 300);
+        }
+        assert_int_equal(pacer_deadline(one), DEADLINE_NEVER);
+        pacer_free(one);
+        pacer_free(other);
+    }
+}
+
+/* Between trains the gap shrinks in its share; inside one nothing moves, and the next comes earlier. */
+static void test_a_rate_change_of_trains(void **state)
+{
+    (void)state;
+    struct pace_shape shape = {
+        .rate = frames(4000, 1), .burst_frames = 4, .burst_rate = frames(10000, 1), .duration_ns = FOREVER};
+    const struct pace_rate twice = frames(8000, 1);
+    struct pacer *pacer = started(&shape); /* a train of 400 µs each ms */
+    for (int k = 0; k < 4; k++)
+        pacer_advance(pacer, 60);
+    assert_int_equal(pacer_deadline(pacer), NOW + 1000000);
+    pacer_set_rate(pacer, &twice, NOW + 500000); /* 500 µs are left: 250 */
+    assert_int_equal(pacer_deadline(pacer), NOW + 750000);
+    pacer_advance(pacer, 60);
+    pacer_advance(pacer, 60);
+    assert_int_equal(pacer_deadline(pacer), NOW + 950000);
+    assert_true(pacer_in_train(pacer));
+    pacer_advance(pacer, 60);
+    pacer_advance(pacer, 60);
+    assert_int_equal(pacer_deadline(pacer), NOW + 1250000); /* 4 frames at 8000 a second */
+    assert_false(pacer_in_train(pacer));
+    const struct pace_rate half = frames(4000, 1);
+    pacer_advance(pacer, 60);
+    pacer_set_rate(pacer, &half, NOW + 1250001); /* in a train: it stays, the next one is 499,999 ns away */
+    assert_int_equal(pacer_deadline(pacer), NOW + 1350000);
+    for (int k = 0; k < 3; k++)
+        pacer_advance(pacer, 60);
+    uint64_t next_ns = pacer_deadline(pacer);
+    assert_true(next_ns > NOW + 1250000 + 500000 && next_ns <= NOW + 1250000 + 1000000);
+    for (int k = 0; k < 4; k++)
+        pacer_advance(pacer, 60);
+    assert_int_equal(pacer_deadline(pacer), next_ns + 1000000);
+    assert_true(pacer_has_trains(pacer));
+    pacer_free(pacer);
+}
+
+static void test_a_rate_takes_a_given_gap_away(void **state)
+{
+    (void)state;
+    struct pace_shape shape = {
+        .burst_frames = 4, .burst_gap_ns = 1000000, .burst_rate = {PACE_MAX, {0, 1}}, .duration_ns = FOREVER};
+    const struct pace_rate rate = frames(8000, 1);
+    struct pacer *pacer = started(&shape);
+    for (int k = 0; k < 4; k++) {
+        assert_int_equal(pacer_deadline(pacer), NOW);
+        pacer_advance(pacer, 60);
+    }
+    assert_int_equal(pacer_deadline(pacer), NOW + 1000000);
+    pacer_set_rate(pacer, &rate, NOW + 1000000);
+    for (uint64_t train = 0; train < 10; train++)
+        for (int k = 0; k < 4; k++) {
+            assert_int_equal(pacer_deadline(pacer), NOW + 1000000 + train * 500000);
+            pacer_advance(pacer, 60);
+        }
+    pacer_free(pacer);
+}
+
+/* A ramp halfway: the rate there times the multiplier; then the ramp goes on where it was in time. */
+static void test_a_multiplier_within_a_ramp_and_stairs(void **state)
+{
+    (void)state;
+    struct pace_shape ramp = {.ramp_from = frames(0, 1),
+                              .ramp_to = frames(10000, 1),
+                              .ramp_over_ns = NS_PER_SECOND,
+                              .duration_ns = NS_PER_SECOND};
+    struct pacer *pacer = started(&ramp);
+    uint64_t half_ns = NOW + NS_PER_SECOND / 2, before = 0, after = 0;
+    for (; pacer_deadline(pacer) < half_ns; before++)
+        pacer_advance(pacer, 60);
+    pacer_set_multiplier(pacer, (struct ratio){2, 1}, half_ns);
+    for (; pacer_deadline(pacer) != DEADLINE_NEVER; after++)
+        pacer_advance(pacer, 60);
+    assert_in_range(before, 1250, 1251);
+    assert_in_range(after, 2 * 3750 - 2, 2 * 3750 + 2);
+    pacer_free(pacer);
+
+    struct pace_rate steps[] = {frames(1000, 1), frames(2000, 1), frames(4000, 1)};
+    struct pace_shape stairs = {.stairs = steps, .steps = 3, .stair_ns = 10000000, .duration_ns = 30000000};
+    pacer = started(&stairs);
+    while (pacer_deadline(pacer) < NOW + 15000000)
+        pacer_advance(pacer, 60);
+    assert_int_equal(pacer_deadline(pacer), NOW + 15000000);
+    pacer_set_multiplier(pacer, (struct ratio){1, 2}, NOW + 15000000);
+    for (after = 0; pacer_deadline(pacer) != DEADLINE_NEVER; after++)
+        pacer_advance(pacer, 60);
+    assert_int_equal(after, 5 + 20); /* 5 ms at 1000, 10 ms at 2000 a second */
+    pacer_free(pacer);
+}
+
+static void test_a_rate_ends_ramps_and_stairs(void **state)
+{
+    (void)state;
+    struct pace_rate steps[] = {frames(1000, 1), frames(2000, 1)};
+    const struct pace_shape shapes[] = {
+        {.stairs = steps, .steps = 2, .stair_ns = 10000000, .duration_ns = FOREVER},
+        {.ramp_from = steps[0], .ramp_to = steps[1], .ramp_over_ns = 10000000, .duration_ns = FOREVER},
+        {.rate = {PACE_MAX, {0, 1}}, .duration_ns = FOREVER},
+    };
+    const struct pace_rate rate = frames(500, 1), max = {PACE_MAX, {0, 1}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        struct pacer *pacer = started(&shapes[i]);
+        pacer_advance(pacer, 60);
+        pacer_set_rate(pacer, &rate, NOW + 500);
+        uint64_t first_ns = pacer_deadline(pacer);
+        for (uint64_t k = 0; k < 30; k++, pacer_advance(pacer, 60))
+            assert_int_equal(pacer_deadline(pacer), first_ns + k * 2000000);
+        pacer_set_rate(pacer, &max, NOW + 77000000);
+        assert_true(pacer_is_max(pacer));
+        assert_int_equal(pacer_deadline(pacer), NOW + 77000000);
+        pacer_advance(pacer, 60);
+        assert_int_equal(pacer_deadline(pacer), NOW + 77000000); /* at rate max no frame has its own */
+        pacer_free(pacer);
+    }
+}
+
+/* What comes together is one change: the last rate and the last multiplier, from the first's time on. */
+static void test_changes_before_the_next_frame_are_one(void **state)
+{
+    (void)state;
+    struct pace_shape shape = {.rate = frames(1000, 1), .duration_ns = FOREVER};
+    const struct pace_rate one = frames(7, 1), last = frames(2000, 1);
+    struct pacer *pacer = started(&shape);
+    pacer_set_rate(pacer, &one, NOW + 100);
+    pacer_set_rate(pacer, &last, NOW + 200);
+    pacer_set_multiplier(pacer, (struct ratio){2, 1}, NOW + 300);
+    pacer_advance(pacer, 60); /* 999,900 of 1,000,000 are left at NOW + 100: a quarter */
+    for (uint64_t k = 0; k < 20; k++, pacer_advance(pacer, 60))
+        assert_int_equal(pacer_deadline(pacer), NOW + 100 + 249975 + k * 250000);
+    pacer_set_multiplier(pacer, (struct ratio){1, 1}, NOW + 1);
+    pacer_set_rate(pacer, &one, NOW + 2); /* keeps the multiplier of the change that waits */
+    uint64_t first_ns = pacer_deadline(pacer);
+    pacer_advance(pacer, 60);
+    assert_in_range(pacer_deadline(pacer) - first_ns, NS_PER_SECOND / 7, NS_PER_SECOND / 7 + 1);
+    pacer_free(pacer);
+}
+
+static void test_a_change_while_paused_counts_from_the_pause(void **state)
+{
+    (void)state;
+    struct pace_shape shape = {.rate = frames(1000, 1), .duration_ns = FOREVER};
+    const struct pace_rate faster = frames(4000, 1);
+    struct pacer *pacer = started(&shape);
+    pacer_advance(pacer, 60);
+    assert_false(pacer_is_paused(pacer));
+    pacer_pause(pacer, NOW + 200000);
+    pacer_pause(pacer, NOW + 900000); /* it is paused already */
+    assert_true(pacer_is_paused(pacer));
+    pacer_set_rate(pacer, &faster, NOW + 700000);
+    assert_int_equal(pacer_deadline(pacer), DEADLINE_NEVER);
+    pacer_resume(pacer, NOW + 1200000);
+    pacer_resume(pacer, NOW + 5000000); /* it goes already */
+    assert_false(pacer_is_paused(pacer));
+    for (uint64_t k = 0; k < 10; k++, pacer_advance(pacer, 60)) /* 800 of 1000 µs were left: 200 of 250 */
+        assert_int_equal(pacer_deadline(pacer), NOW + 1200000 + 200000 + k * 250000);
+    pacer_free(pacer);
+}
+
+/* What stood in the way of a frame when it was skipped counts: a length for a change of unit after it. */
+static void test_a_skipped_length_counts_for_a_change_of_unit(void **state)
+{
+    (void)state;
+    struct pace_shape shape = {.rate = frames(1000, 1), .duration_ns = FOREVER};
+    struct pace_rate bits = bits_l1(1000000, 1);
+    struct pacer *pacer = started(&shape);
+    assert_int_equal(pacer_skip(pacer, NOW + 3500000, 1226), 4);
+    assert_int_equal(pacer_deadline(pacer), NOW + 4000000);
+    pacer_set_rate(pacer, &bits, NOW + 3500000); /* half of 1 ms, half of 10 ms */
+    assert_int_equal(pacer_deadline(pacer), NOW + 3500000 + 5000000);
+    pacer_free(pacer);
+}
+
+static void test_max_skips_whole_cycles(void **state)
+{
+    (void)state;
+    struct pace_shape shape = {
+        .rate = {PACE_MAX, {0, 1}}, .on_ns = 1000, .off_ns = 500, .duration_ns = 16000};
+    struct pacer *pacer = started(&shape);
+    assert_int_equal(pacer_skip(pacer, NOW + 999, 0), 0);
+    assert_int_equal(pacer_deadline(pacer), NOW);
+    for (uint64_t cycle = 1; cycle <= 10; cycle += 3) {
+        /* anywhere between the end of one on-phase and that of a later one */
+        pacer_skip(pacer, NOW + 1500 * (cycle - 1) + 1000 + cycle * 100, 0);
+        assert_int_equal(pacer_deadline(pacer), NOW + 1500 * cycle);
+        assert_int_equal(pacer_until(pacer), cycle == 10 ? NOW + 16000 : NOW + 1500 * cycle + 1000);
+    }
+    pacer_skip(pacer, NOW + 16000, 0);
+    assert_int_equal(pacer_deadline(pacer), DEADLINE_NEVER);
+    pacer_free(pacer);
+    shape.on_ns = shape.off_ns = 0;
+    pacer = started(&shape);
+    pacer_skip(pacer, NOW + 15999, 0);
+    assert_int_equal(pacer_deadline(pacer), NOW);
+    assert_int_equal(pacer_until(pacer), NOW + 16000);
+    pacer_skip(pacer, NOW + 16000, 0);
+    assert_int_equal(pacer_deadline(pacer), DEADLINE_NEVER);
+    assert_int_equal(pacer_end(pacer), NOW + 16000);
+    assert_false(pacer_has_ended(pacer)); /* its trains are not over: it has none */
+    pacer_free(pacer);
+}
+
+/* A frame in half an hour: no stretch of them is taken at once, and none is lost. */
+static void test_skipping_at_very_slow_rates(void **state)
+{
+    (void)state;
+    const struct ratio rates[] = {{1, 1099}, {1, 1100}, {1, 1800}, {3, 10007}};
+    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
+        struct pace_shape shape = {.rate = {PACE_FRAMES, rates[i]}, .duration_ns = FOREVER};
+        struct pacer *pacer = started(&shape);
+        uint64_t taken = 0, before_ns = NOW + UINT64_C(1000000) * NS_PER_SECOND;
+        while (pacer_deadline(pacer) < before_ns)
+            taken += pacer_skip(pacer, before_ns, 60);
+        assert_int_equal(pacer_deadline(pacer), NOW + time_of(taken, rates[i]));
+        assert_true(NOW + time_of(taken - 1, rates[i]) < before_ns);
+        pacer_free(pacer);
+    }
+}
+
+static void test_random_arrivals_of_bits_and_with_pauses(void **state)
+{
+    (void)state;
+    enum { FRAMES = 50000 };
+    struct pace_shape shape = {.rate = bits_l1(10000000, 1),
+                               .poisson = true,
+                               .seed = 5,
+                               .on_ns = 3000000,
+                               .off_ns = 1000000,
+                               .duration_ns = FOREVER};
+    struct pacer *pacer = started(&shape);
+    for (size_t k = 0; k < FRAMES; k++) {
+        assert_true((pacer_deadline(pacer) - NOW) % 4000000 < 3000000); /* never while it is off */
+        pacer_advance(pacer, 1226);                                     /* 10,000 bits: 1 ms */
+    }
+    double mean = (double)(pacer_deadline(pacer) - NOW) / FRAMES;
+    assert_true(mean > 1333333 * 0.98 && mean < 1333333 * 1.02); /* 4.5 standard errors */
+    pacer_free(pacer);
+}
+
+/* Denominators without a common multiple in reach: each stair within one in 2^32 of its rate. */
+static void test_stairs_of_odd_denominators(void **state)
+{
+    (void)state;
+    struct pace_rate steps[] = {frames(UINT64_C(1000003) * 65521, 65521),
+                                frames(UINT64_C(500009) * 65519, 65519), frames(12345677, 997),
+                                frames(7654321, 65537), frames(9999991, 65539)};
+    struct pace_shape shape = {.stairs = steps, .steps = 5, .stair_ns = 20000000, .duration_ns = FOREVER};
+    struct pacer *pacer = started(&shape);
+    double due = 0;
+    for (size_t i = 0; i < 5; i++)
+        due += 0.02 * (double)steps[i].per_second.num / (double)steps[i].per_second.den;
+    uint64_t sent = 0;
+    for (; pacer_deadline(pacer) < NOW + 100000000; sent++)
+        pacer_advance(pacer, 60);
+    assert_true((double)sent > due - 1 && (double)sent < due + 2);
+    pacer_free(pacer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -633,6 +934,18 @@ int main(void)
         cmocka_unit_test(test_pause_moves_all_that_is_to_come),
         cmocka_unit_test_setup(test_skipping_counts_like_stepping, setup),
         cmocka_unit_test(test_max_has_windows_only),
+        cmocka_unit_test(test_a_multiplier_at_the_start_is_another_shape),
+        cmocka_unit_test(test_a_rate_change_of_trains),
+        cmocka_unit_test(test_a_rate_takes_a_given_gap_away),
+        cmocka_unit_test(test_a_multiplier_within_a_ramp_and_stairs),
+        cmocka_unit_test(test_a_rate_ends_ramps_and_stairs),
+        cmocka_unit_test(test_changes_before_the_next_frame_are_one),
+        cmocka_unit_test(test_a_change_while_paused_counts_from_the_pause),
+        cmocka_unit_test(test_a_skipped_length_counts_for_a_change_of_unit),
+        cmocka_unit_test(test_max_skips_whole_cycles),
+        cmocka_unit_test(test_skipping_at_very_slow_rates),
+        cmocka_unit_test(test_random_arrivals_of_bits_and_with_pauses),
+        cmocka_unit_test(test_stairs_of_odd_denominators),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -213,13 +213,29 @@ static void test_headers_have_the_lengths_of_their_documents(void **state)
         if (proto_find(rows[i].name)->bytes != rows[i].bytes)
             fail_msg("%s has %u bytes", rows[i].name, proto_find(rows[i].name)->bytes);
     }
+    /* Nothing is inside of these: what follows is padding. */
+    static const char closed[] =
+        " neighbor_solicitation neighbor_advertisement router_solicitation router_advertisement "
+        "igmp igmpv3_query igmpv3_report igmp_record mld mldv2_query mldv2_report mld_record "
+        "arp lldp stp rstp pause pfc ptp ";
+    /* The chunks of SCTP are no payload of each other, and these are whole words (RFC 791, 8200, 4302, 9293,
+     * 8926). */
+    static const char siblings[] = " sctp_data sctp_chunk ",
+                      aligned[] = " ipv4 hop_by_hop destination_options ah tcp geneve ";
+    for (size_t i = 0; protos[i] != NULL; i++) {
+        char name[40];
+        snprintf(name, sizeof name, " %s ", protos[i]->name);
+        assert_int_equal(protos[i]->closed, strstr(closed, name) != NULL);
+        assert_int_equal(protos[i]->sibling, strstr(siblings, name) != NULL);
+        assert_int_equal(protos[i]->align > 1, strstr(aligned, name) != NULL);
+    }
     for (size_t i = 0; protos[i] != NULL; i++)
         for (size_t in = 0; in < sizeof protos[i]->in / sizeof protos[i]->in[0]; in++) {
             const struct carried *carried = &protos[i]->in[in];
             bool is_tag = strcmp(protos[i]->name, "vlan") == 0 && carried->space == SPACE_ETHERTYPE;
             assert_int_equal(carried->stacked, is_tag ? 0x88a8 : 0);
-            if (carried->space == SPACE_MPLS || carried->space == SPACE_NONE ||
-                carried->space == SPACE_INNER_IP)
+            if (carried->space != SPACE_ETHERTYPE && carried->space != SPACE_LLC &&
+                carried->space != SPACE_PPP && carried->space != SPACE_IP && carried->space != SPACE_PORT)
                 assert_int_equal(carried->number, 0); /* nothing says what follows */
         }
 }
@@ -422,6 +438,18 @@ static void test_what_a_varying_destination_reaches(void **state)
     check_refused("{\"layers\":[{\"ethernet\":{}}],\"vary\":[{\"field\":\"ethernet.dst\",\"from\":"
                   "\"02:00:00:00:00:00\",\"to\":\"04:00:00:00:00:00\"}]}",
                   "\"multicast\"");
+}
+
+static void test_a_random_range_of_groups_must_be_asked_for(void **state)
+{
+    (void)state;
+    static const char groups[] =
+        "{\"layers\":[{\"ethernet\":{}}],\"vary\":[{\"field\":\"ethernet.dst\",\"op\":"
+        "\"random\",\"from\":\"03:00:00:00:00:01\",\"to\":\"03:00:00:00:00:ff\"}]}";
+    check_refused(groups, "\"multicast\"");
+    wishes.special = SPECIAL_MULTICAST;
+    struct made made = must_make(groups);
+    done(&made);
 }
 
 static void test_what_is_asked_for_is_accepted(void **state)
@@ -632,6 +660,91 @@ static void test_a_reset_begins_again(void **state)
     done(&made);
 }
 
+/* What headers say of each other, by place in the first frame. */
+static void test_headers_say_what_follows(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned at;
+        uint64_t is;
+        unsigned bytes;
+        const char *layers;
+    } rows[] = {
+        {12, 0x9100, 2, "{\"ethernet\":{}},{\"vlan\":{\"tpid\":37120}},{\"ipv4\":{}}"},
+        {12, 0x9100, 2, "{\"ethernet\":{}},{\"vlan\":{\"tpid\":37120}},{\"vlan\":{}},{\"ipv4\":{}}"},
+        {12, 0x88a8, 2, "{\"ethernet\":{}},{\"vlan\":{}},{\"vlan\":{}},{\"ipv4\":{}}"},
+        {12, 0x8100, 2, "{\"ethernet\":{}},{\"vlan\":{}},{\"raw\":\"aa\"},{\"vlan\":{}}"},
+        {16, 0x88b5, 2, "{\"ethernet\":{}},{\"vlan\":{}},{\"raw\":\"aa\"}"},
+        {12, 0x0800, 2, "{\"ethernet\":{\"type\":\"auto\"}},{\"ipv4\":{}}"},
+        {12, 0x5d55, 2, "{\"ethernet\":{\"type\":\"bad\"}},{\"ipv4\":{}}"}, /* each second bit is wrong */
+        {16, 0x5507, 2, "{\"ethernet\":{}},{\"ipv4\":{\"length\":\"bad\"}}"},
+        {12, 46, 2, "{\"ethernet\":{}},{\"llc\":{}},{\"snap\":{}},{\"ipv4\":{}}"},
+        {14, 0xaaaa03, 3, "{\"ethernet\":{}},{\"llc\":{}},{\"snap\":{}},{\"ipv4\":{}}"},
+        {14, 0x00010040, 4, "{\"ethernet\":{}},{\"mpls\":{}},{\"mpls\":{}},{\"ipv4\":{}}"},
+        {18, 0x00010140, 4, "{\"ethernet\":{}},{\"mpls\":{}},{\"mpls\":{}},{\"ipv4\":{}}"},
+        {23, 137, 1, "{\"ethernet\":{}},{\"ipv4\":{}},{\"mpls\":{}},{\"mpls\":{}},{\"ipv4\":{}}"},
+        {14, 0x47, 1, "{\"ethernet\":{}},{\"ipv4\":{\"options\":\"0101010101\"}}"},
+        {36, 4789, 2, "{\"ethernet\":{}},{\"ipv4\":{}},{\"udp\":{}},{\"vxlan\":{}},{\"ethernet\":{}}"},
+        {34, 0xa000, 2,
+         "{\"ethernet\":{}},{\"ipv4\":{}},{\"gre\":{\"checksum\":\"auto\",\"key\":1}},{\"ipv4\":{}}"},
+        {34, 0x1000, 2, "{\"ethernet\":{}},{\"ipv4\":{}},{\"gre\":{\"sequence\":1}},{\"ipv4\":{}}"},
+        {40, 2, 2,
+         "{\"ethernet\":{}},{\"ipv4\":{}},{\"igmpv3_report\":{}},{\"igmp_record\":{}},{\"igmp_record\":{}}"},
+        {40, 0, 2, "{\"ethernet\":{}},{\"ipv4\":{}},{\"igmpv3_report\":{}},{\"raw\":\"aa\"}"},
+        {44, 2, 2,
+         "{\"ethernet\":{}},{\"ipv4\":{}},{\"igmpv3_query\":{\"sources\":[\"192.0.2.1\",\"192.0.2.2\"]}}"},
+        {48, 20, 2,
+         "{\"ethernet\":{}},{\"ipv4\":{}},{\"sctp\":{}},{\"sctp_data\":{}},{\"raw\":\"01020304\"},{\"sctp_"
+         "data\":{}}"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[400];
+        uint8_t frame[2000];
+        snprintf(text, sizeof text, "{\"layers\":[%s],\"size\":%u}", rows[i].layers,
+                 i == 8 || i == 9 ? 64 : 100);
+        struct made made = must_make(text);
+        struct packet_cursor *cursor = packet_cursor_new(made.packet, 0, 1);
+        packet_cursor_prefetch(cursor);
+        packet_stamp(cursor, frame);
+        uint64_t is = 0;
+        for (unsigned b = 0; b < rows[i].bytes; b++)
+            is = is << 8 | frame[rows[i].at + b];
+        if (is != rows[i].is)
+            fail_msg("%s: 0x%llx at byte %u", text, (unsigned long long)is, rows[i].at);
+        packet_cursor_free(cursor);
+        done(&made);
+    }
+}
+
+static void check_warning(const char *text, const char *with)
+{
+    struct made made = must_make(text);
+    size_t count = complaints_count(made.complaints);
+    if (with == NULL && count != 0)
+        fail_msg("%s: %s", text, complaints_get(made.complaints, 0)->text);
+    if (with != NULL && (count != 1 || strstr(complaints_get(made.complaints, 0)->text, with) == NULL))
+        fail_msg("%s: %zu warnings, the first: %s", text, count,
+                 count > 0 ? complaints_get(made.complaints, 0)->text : "-");
+    done(&made);
+}
+
+static void test_contradictions_are_told_and_nothing_else_is(void **state)
+{
+    (void)state;
+    check_warning("{\"layers\":[{\"ethernet\":{\"type\":2048}},{\"ipv4\":{\"length\":46,\"ihl\":5}}]}", NULL);
+    check_warning("{\"layers\":[{\"ethernet\":{\"type\":34525}},{\"ipv4\":{}}]}",
+                  "type is 0x86dd (ipv6); 0x0800 (ipv4) would agree");
+    check_warning("{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{\"length\":45}}]}",
+                  "length is 45; 46 would agree with a frame of 64 bytes");
+    check_warning("{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{\"length\":46}}],\"size\":\"ab\"}",
+                  "length is 46; 110 would agree with a frame of 128 bytes");
+    check_warning("{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{\"ihl\":6}}]}", "ihl is 6; 5 would agree");
+    check_warning("{\"layers\":[{\"ethernet\":{\"dst\":\"02:00:00:00:00:07\"}},{\"ipv4\":{\"dst\":"
+                  "\"224.0.0.1\"}}]}",
+                  NULL);
+    check_warning("{\"layers\":[{\"ethernet\":{}},{\"ipv4\":{\"checksum\":1}}]}", NULL);
+}
+
 static void test_unicast_ranges_need_no_special(void **state)
 {
     (void)state;
@@ -823,9 +936,12 @@ int main(void)
         cmocka_unit_test(test_golden_tcp_options),
         cmocka_unit_test(test_refusals_say_what_would_be_right),
         cmocka_unit_test(test_what_a_varying_destination_reaches),
+        cmocka_unit_test(test_a_random_range_of_groups_must_be_asked_for),
         cmocka_unit_test(test_what_is_asked_for_is_accepted),
         cmocka_unit_test(test_headers_have_bounds),
         cmocka_unit_test(test_runs_of_segments_have_conditions),
+        cmocka_unit_test(test_headers_say_what_follows),
+        cmocka_unit_test(test_contradictions_are_told_and_nothing_else_is),
         cmocka_unit_test(test_facts_of_a_packet),
         cmocka_unit_test(test_the_source_goes_where_it_may),
         cmocka_unit_test(test_a_reset_begins_again),

@@ -1,17 +1,36 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Payloads: every kind fills every length with the bytes it promises and not one more; what cannot be is
  * refused with a remedy; files only where they may be read. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "packet/value.h"
 #include "reading.h"
+
+/* Reads of so many bytes at most, every second one interrupted; or none at all. */
+static struct {
+    bool meddles;
+    size_t most;
+    int error;
+    unsigned calls;
+} reads;
+
+ssize_t read(int fd, void *out, size_t bytes)
+{
+    if (reads.meddles && (reads.error != 0 || ++reads.calls % 2 == 0)) {
+        errno = reads.error != 0 ? reads.error : EINTR;
+        return -1;
+    }
+    return syscall(SYS_read, fd, out, reads.meddles && bytes > reads.most ? reads.most : bytes);
+}
 
 enum { ROOM = 300, GUARD = 0xa5 };
 
@@ -190,6 +209,37 @@ static void what_cannot_be_is_refused_with_a_remedy(void **unused)
     }
 }
 
+static void a_file_is_read_in_pieces_or_said_to_be_unreadable(void **unused)
+{
+    char path[] = "/tmp/volleyd-payload-XXXXXX", text[100];
+    uint8_t out[12];
+    int fd = mkstemp(path);
+    (void)unused;
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "0123456789", 10), 10);
+    close(fd);
+    snprintf(text, sizeof text, "payload = { file = \"%s\"; };", path);
+    struct reading reading = reading_of(text);
+    struct payload *payload = NULL;
+    reads.meddles = true;
+    reads.most = 3;
+    errno = EINTR; /* of something else */
+    int result = payload_compile(reading_node(&reading, "payload"), true, &payload, reading.complaints);
+    reads.error = EIO;
+    struct payload *untouched = NULL;
+    int failed = payload_compile(reading_node(&reading, "payload"), true, &untouched, reading.complaints);
+    reads.meddles = false;
+    assert_int_equal(result, 0);
+    payload_fill(payload, out, sizeof out);
+    assert_memory_equal(out, "0123456789\0\0", sizeof out);
+    assert_string_equal(payload_describe(payload), "file, 10 bytes");
+    assert_true(failed == -EINVAL && untouched == NULL);
+    assert_complaint(&reading, "Input/output error");
+    payload_free(payload);
+    reading_end(&reading);
+    unlink(path);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -198,6 +248,7 @@ int main(void)
         cmocka_unit_test(random_repeats_for_its_seed_only),
         cmocka_unit_test(files_are_read_where_they_may_be),
         cmocka_unit_test(what_cannot_be_is_refused_with_a_remedy),
+        cmocka_unit_test(a_file_is_read_in_pieces_or_said_to_be_unreadable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

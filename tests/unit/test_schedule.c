@@ -378,6 +378,133 @@ static void test_pause_takes_out_and_resume_puts_back(void **state)
     bench_free(&bench);
 }
 
+/* Who comes after whom while all are due within the wheel's lowest level, round and round over its seam. */
+static void test_following_names_the_next_in_time(void **state)
+{
+    (void)state;
+    enum { STREAMS = 4, GAP = 50000 };
+    struct bench bench = bench_of(STREAMS + 1, (struct schedule_limits){LATE, BURST});
+    for (uint32_t i = 0; i < STREAMS; i++) {
+        bench.shapes[i].rate.per_second.num = NS_PER_SECOND / GAP;
+        bench.shapes[i].phase_ns = i * 11000;
+    }
+    bench.shapes[STREAMS].phase_ns = NS_PER_SECOND;
+    bench_begin(&bench);
+    struct schedule_turn turn;
+    for (uint32_t k = 0; k < 400; k++) {
+        assert_true(step(&bench, UINT64_MAX, &turn));
+        assert_int_equal(turn.id, k % STREAMS);
+        for (uint32_t i = 0; k >= STREAMS && i < STREAMS; i++)
+            assert_int_equal(schedule_following(bench.schedule, i), (i + 1) % STREAMS);
+        assert_int_equal(schedule_following(bench.schedule, STREAMS), SCHEDULE_NOBODY);
+    }
+    bench_free(&bench);
+}
+
+static void test_following_goes_round_at_rate_max(void **state)
+{
+    (void)state;
+    struct bench bench = bench_of(2, (struct schedule_limits){LATE, BURST});
+    bench.shapes[0].rate.unit = bench.shapes[1].rate.unit = PACE_MAX;
+    bench_begin(&bench);
+    struct schedule_turn turn;
+    schedule_next(bench.schedule, bench.now_ns, length, NULL, &turn);
+    assert_int_equal(schedule_following(bench.schedule, 0), 1);
+    assert_int_equal(schedule_following(bench.schedule, 1), 0);
+    schedule_remove(bench.schedule, 1);
+    assert_int_equal(schedule_following(bench.schedule, 0), SCHEDULE_NOBODY);
+    bench_free(&bench);
+}
+
+/* Behind by less than a burst all at once; from then on one for each half of a gap. */
+static void test_catching_up_is_a_burst_and_then_twice_the_rate(void **state)
+{
+    (void)state;
+    enum { GAP = 100000 };
+    for (uint32_t burst = 1; burst <= 40; burst += 13) {
+        struct bench bench = bench_of(1, (struct schedule_limits){LATE, burst});
+        bench.shapes[0].rate.per_second.num = NS_PER_SECOND / GAP;
+        bench_begin(&bench);
+        bench.now_ns += LATE; /* 100 gaps */
+        uint64_t began_ns = bench.now_ns, last_ns = 0;
+        struct schedule_turn turn;
+        for (uint64_t k = 0; k < 90; k++) {
+            assert_true(step(&bench, UINT64_MAX, &turn));
+            assert_int_equal(turn.verdict, SCHEDULE_SEND);
+            uint64_t expected_ns = k < burst ? began_ns : began_ns + (k - burst + 1) * (GAP / 2);
+            assert_int_equal(bench.now_ns, expected_ns);
+            assert_int_equal(turn.deadline_ns, NOW + k * GAP);
+            last_ns = bench.now_ns;
+        }
+        assert_true(last_ns > began_ns);
+        bench_free(&bench);
+    }
+}
+
+/* As late as may be is late; one nanosecond more is missed. */
+static void test_the_limit_of_lateness(void **state)
+{
+    (void)state;
+    for (uint64_t more = 0; more < 2; more++) {
+        struct bench bench = bench_of(1, (struct schedule_limits){LATE, BURST});
+        bench_begin(&bench);
+        bench.now_ns += LATE + more;
+        struct schedule_turn turn;
+        assert_true(step(&bench, UINT64_MAX, &turn));
+        assert_int_equal(turn.verdict, more == 0 ? SCHEDULE_SEND : SCHEDULE_MISSED);
+        if (more == 0)
+            assert_int_equal(turn.deadline_ns, NOW);
+        else
+            assert_int_equal(turn.missed, 1);
+        bench_free(&bench);
+    }
+}
+
+/* Many in one slot that is far away: when to look again is never after the first of them. */
+static void test_a_crowded_slot_far_away_is_not_overlooked(void **state)
+{
+    (void)state;
+    enum { STREAMS = 40 };
+    for (uint64_t far_ns = 10000; far_ns < UINT64_C(1000000000000); far_ns *= 7) {
+        struct bench bench = bench_of(STREAMS, (struct schedule_limits){LATE, BURST});
+        for (uint32_t i = 0; i < STREAMS; i++) {
+            bench.shapes[i].phase_ns = far_ns + (i * 17 % STREAMS);
+            bench.shapes[i].rate.per_second = (struct ratio){1, 100000};
+        }
+        bench_begin(&bench);
+        struct schedule_turn turn;
+        for (uint64_t k = 0; k < STREAMS; k++) {
+            assert_true(step(&bench, UINT64_MAX, &turn));
+            assert_int_equal(turn.verdict, SCHEDULE_SEND);
+            assert_int_equal(turn.id * 17 % STREAMS, k);
+            assert_int_equal(bench.now_ns, NOW + far_ns + k);
+        }
+        bench_free(&bench);
+    }
+}
+
+static void test_max_opens_closes_and_ends_in_time(void **state)
+{
+    (void)state;
+    struct bench bench = bench_of(1, (struct schedule_limits){LATE, BURST});
+    bench.shapes[0] = (struct pace_shape){
+        .rate = {PACE_MAX, {0, 1}}, .delay_ns = 700, .on_ns = 1000, .off_ns = 500, .duration_ns = 3200};
+    bench_begin(&bench);
+    struct schedule_turn turn;
+    uint64_t sent_ns[10], sent = 0;
+    while (!bench.ended[0]) {
+        assert_true(step(&bench, UINT64_MAX, &turn));
+        if (turn.verdict == SCHEDULE_SEND && sent < 10)
+            sent_ns[sent++] = bench.now_ns - NOW;
+        bench.now_ns += turn.verdict == SCHEDULE_SEND ? 400 : 0;
+    }
+    static const uint64_t expected[] = {700, 1100, 1500, 2200, 2600, 3000, 3700};
+    assert_int_equal(sent, 7);
+    assert_memory_equal(sent_ns, expected, sizeof expected);
+    assert_int_equal(bench.now_ns, NOW + 700 + 3400); /* the last began before the end at 3,900 */
+    bench_free(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -391,6 +518,12 @@ int main(void)
         cmocka_unit_test(test_asking_again_names_the_same_frame),
         cmocka_unit_test(test_ten_thousand_streams_come_and_go),
         cmocka_unit_test(test_pause_takes_out_and_resume_puts_back),
+        cmocka_unit_test(test_following_names_the_next_in_time),
+        cmocka_unit_test(test_following_goes_round_at_rate_max),
+        cmocka_unit_test(test_catching_up_is_a_burst_and_then_twice_the_rate),
+        cmocka_unit_test(test_the_limit_of_lateness),
+        cmocka_unit_test(test_a_crowded_slot_far_away_is_not_overlooked),
+        cmocka_unit_test(test_max_opens_closes_and_ends_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

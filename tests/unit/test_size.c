@@ -305,6 +305,7 @@ static void what_cannot_be_is_refused_with_a_remedy(void **unused)
         {"mix = ( { weight = 5; } );", "size is missing"},
         {"mix = ( { size = 64; wieght = 5; } );", "unknown key `wieght`; `weight`?"},
         {"mix = ( { size = 64; weight = 0; } );", "weight must be a number above 0"},
+        {"mix = ( { size = 64; weight = 0.0; } );", "weight must be a number above 0"},
         {"mix = ( { size = 64; weight = -1; } );", "weight must be a number above 0"},
         {"mix = ( { size = 64; weight = \"0.33333\"; } );", "at most 4 decimals"},
         {"mix = ( { size = 64; weight = 99991; }, { size = 65; weight = 99989; } );", "at most 65536"},

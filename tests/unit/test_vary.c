@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Varying values: each op's sequence, nests, flow limits, parts that together are the whole, random values
  * that are even and repeat, and what is refused. test_vary_reference.py checks long runs. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -314,6 +315,10 @@ static void descriptions_read_well(void **unused)
          "list of 2, 80 first, 9 flows"},
         {"vary = ( { field = \"port\"; op = \"pattern\"; mask = 0xff; from = 0x100; } );",
          "pattern in the bits of 0xff, 256 first"},
+        {"vary = ( { field = \"ipv6\"; op = \"pattern\"; mask = \"1::2\"; from = \"::4\"; } );",
+         "pattern in the bits of 0x10000000000000000000000000002, ::4 first"},
+        {"vary = ( { field = \"ipv6\"; op = \"pattern\"; mask = \"::1:0:0:0:0\"; from = 0; flows = 1; } );",
+         "pattern in the bits of 0x10000000000000000, :: first, 1 flows"},
     };
     (void)unused;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -321,10 +326,34 @@ static void descriptions_read_well(void **unused)
         struct vary *vary = vary_of(rows[i].text);
         vary_describe(vary, 0, text, sizeof text);
         assert_string_equal(text, rows[i].description);
-        vary_describe(vary, 0, text, 5); /* never beyond its room */
-        assert_int_equal(strlen(text), 4);
+        for (size_t room = strlen(rows[i].description) + 1; room > 0; room--) { /* never beyond its room */
+            memset(text, 'x', sizeof text);
+            vary_describe(vary, 0, text, room);
+            assert_memory_equal(text, rows[i].description, room - 1);
+            assert_int_equal(text[room - 1], '\0');
+            for (size_t beyond = room; beyond < sizeof text; beyond++)
+                assert_int_equal(text[beyond], 'x');
+        }
         vary_free(vary);
     }
+    char text[160];
+    struct vary *vary =
+        vary_of("vary = ( { field = \"byte\"; op = \"random\"; mask = 3; seed = 4; }, { field = \"byte\"; "
+                "then = { field = \"port\"; }; } );");
+    static const char *const expected[] = {"random in the bits of 0x3, seed 4", "increment 7 … 255, step 1",
+                                           "increment 5004 … 65535, step 1, when the one before wraps"};
+    for (size_t i = 0; i < 3; i++) {
+        vary_describe(vary, i, text, sizeof text);
+        assert_string_equal(text, expected[i]);
+    }
+    for (size_t room = strlen(expected[2]) + 1; room > 0; room--) {
+        memset(text, 'x', sizeof text);
+        vary_describe(vary, 2, text, room);
+        assert_memory_equal(text, expected[2], room - 1);
+        assert_int_equal(text[room - 1], '\0');
+        assert_int_equal(text[room], 'x');
+    }
+    vary_free(vary);
 }
 
 static void what_cannot_be_is_refused_with_a_remedy(void **unused)
@@ -371,6 +400,21 @@ static void what_cannot_be_is_refused_with_a_remedy(void **unused)
         {"vary = ( { field = \"byte\"; then = { field = \"bit\"; flows = 5; }; } );", "the outermost entry"},
         {"vary = ( { field = \"byte\"; flows = 0; } );", "flows 0 is out of range"},
         {"vary = ( { field = \"byte\"; then = 5; } );", "vary is a list of groups"},
+        {"vary = ( { field = \"nix\"; }, { field = \"byte\"; } );", "no such field"},
+        {"vary = ( { field = \"byte\"; op = \"list\"; values = ( 256, 1 ); } );", "does not fit into 8 bits"},
+        {"vary = ( { field = \"byte\"; op = \"list\"; values = 5; } );", "list needs values"},
+        {"vary = ( { field = \"byte\"; op = \"pattern\"; mask = 3; step = 256; } );",
+         "does not fit into 8 bits"},
+        {"vary = ( { field = \"byte\"; op = \"pattern\"; mask = 256; } );", "does not fit into 8 bits"},
+        {"vary = ( { field = \"byte\"; op = \"pattern\"; mask = 3; from = 256; } );",
+         "does not fit into 8 bits"},
+        {"vary = ( { field = \"byte\"; op = \"random\"; seed = -1; } );", "seed -1 is out of range"},
+        {"vary = ( { field = \"byte\"; op = \"random\"; mask = 0; } );",
+         "mask leaves no bit to vary; set at least one"},
+        {"vary = ( { field = \"byte\"; flows = \"x\"; } );", "flows: "},
+        {"vary = ( { field = \"byte\"; op = \"decrement\"; step = 0; } );", "step must be at least 1"},
+        {"vary = ( { field = \"byte\"; op = \"decrement\"; from = 8; to = 9; } );",
+         "decrement goes from 8 to 9"},
     };
     (void)unused;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -382,6 +426,36 @@ static void what_cannot_be_is_refused_with_a_remedy(void **unused)
         assert_complaint(&reading, rows[i].complaint);
         reading_end(&reading);
     }
+}
+
+/* As many as there may be, and one more. */
+static void there_may_be_so_many_and_no_more(void **unused)
+{
+    enum { ENTRIES = 256, VALUES = 1 << 20 };
+    char *text = malloc(3 * VALUES);
+    (void)unused;
+    assert_non_null(text);
+    for (int kind = 0; kind < 4; kind++) {
+        bool more = kind % 2 == 1;
+        size_t used = (size_t)sprintf(
+            text, kind < 2 ? "vary = (" : "vary = ( { field = \"byte\"; op = \"list\"; values = [");
+        size_t count = (size_t)(kind < 2 ? ENTRIES : VALUES) + more;
+        for (size_t i = 0; i < count; i++)
+            used += (size_t)sprintf(text + used, "%s%s", i > 0 ? "," : "",
+                                    kind < 2 ? "{ field = \"byte\"; }" : "7");
+        strcpy(text + used, kind < 2 ? ");" : "]; } );");
+        struct reading reading = reading_of(text);
+        struct vary *vary = NULL;
+        int result = vary_compile(reading_node(&reading, "vary"), resolve, NULL, &vary, reading.complaints);
+        assert_int_equal(result, more ? -EINVAL : 0);
+        if (more)
+            assert_complaint(&reading, kind < 2 ? "more than 256 varying fields" : "1 … 1048576 of them");
+        else
+            assert_int_equal(vary_count(vary), kind < 2 ? ENTRIES : 1);
+        vary_free(vary);
+        reading_end(&reading);
+    }
+    free(text);
 }
 
 static void no_entries_are_no_trouble(void **unused)
@@ -412,6 +486,7 @@ int main(void)
         cmocka_unit_test(random_repeats_for_its_seed_only),
         cmocka_unit_test(descriptions_read_well),
         cmocka_unit_test(what_cannot_be_is_refused_with_a_remedy),
+        cmocka_unit_test(there_may_be_so_many_and_no_more),
         cmocka_unit_test(no_entries_are_no_trouble),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
