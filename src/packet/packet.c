@@ -62,25 +62,6 @@ bool packet_is_static(const struct packet *packet)
     return packet->variants == 1 && packet->vary == NULL && !packet->signature;
 }
 
-bool packet_is_tagged(const struct packet *packet)
-{
-    return packet->layer_count > 1 && packet->layers[1].proto == &proto_vlan;
-}
-
-void packet_destination(const struct packet *packet, uint8_t mac[6])
-{
-    memcpy(mac, packet->image, 6);
-    struct packet_cursor *cursor = packet->vary != NULL ? packet_cursor_new(packet, 0, 1) : NULL;
-    uint8_t *frame = malloc(packet->largest);
-    if (cursor != NULL && frame != NULL) {
-        packet_stamp(cursor, frame);
-        packet_patch(cursor, frame, NULL);
-        memcpy(mac, frame, 6);
-    }
-    free(frame);
-    packet_cursor_free(cursor);
-}
-
 /* ---- cursor ---- */
 
 struct packet_cursor *packet_cursor_new(const struct packet *packet, uint32_t part, uint32_t parts)

@@ -56,13 +56,6 @@ uint32_t packet_smallest(const struct packet *packet);
 /* Mean length in memory times period, and the period: the exact mean over a whole mix. */
 void packet_mean(const struct packet *packet, uint64_t *bytes, uint64_t *frames);
 
-/* The destination addresses that this packet uses, for learning and for special kinds; the first of a varying
- * range. */
-void packet_destination(const struct packet *packet, uint8_t mac[6]);
-/* Whether frames carry a VLAN tag at the outside (four more bytes are let through by the kernel's MTU check).
- */
-bool packet_is_tagged(const struct packet *packet);
-
 /* For the UDP segmentation engine: where the L4 header starts and the segment's payload. 0 when segments
  * is 1. */
 struct packet_segmentation {

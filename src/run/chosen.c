@@ -133,32 +133,40 @@ static struct part_list *lists_of(const struct volley *volley, const struct port
     return lists;
 }
 
+/* All queues are told, or none: no stream goes on with some of its parts. */
 int streams_order(struct volley *volley, struct port *port, const struct chosen *chosen,
                   const struct order *order, struct errand *errand)
 {
     struct part_list *lists = lists_of(volley, port, chosen);
-    int result = lists != NULL ? 0 : -ENOMEM;
-    for (uint32_t q = 0; result == 0 && q < port->queue_count; q++) {
+    struct order one[QUEUES_MAX];
+    const struct order *orders[QUEUES_MAX] = {NULL};
+    if (lists == NULL) {
+        errand_fail(errand, -ENOMEM);
+        return -ENOMEM;
+    }
+    for (uint32_t q = 0; q < port->queue_count; q++) {
         if (lists[q].count == 0)
             continue;
-        struct order one = *order;
-        one.parts = lists[q].parts;
-        one.part_count = lists[q].count;
+        one[q] = *order;
+        one[q].parts = lists[q].parts;
+        one[q].part_count = lists[q].count;
         lists[q].parts = NULL; /* the order owns them now */
-        result = port_order(port, q, &one, errand);
+        orders[q] = &one[q];
     }
     lists_free(lists, port->queue_count);
-    errand_fail(errand, result);
-    return result;
+    return port_order_all(port, orders, errand);
 }
 
-/* The same order to all ports that the streams are on. */
+/* The same order to all ports that the streams are on; told says which ports have it. */
 int streams_order_all(struct volley *volley, const struct chosen *chosen, const struct order *order,
-                      struct errand *errand)
+                      struct errand *errand, bool told[PORTS_MAX])
 {
     int result = 0;
     for (uint32_t p = 0; p < volley->plan->port_count; p++) {
-        int one = streams_order(volley, volley->ports[p], chosen, order, errand);
+        int one = streams_are_on(volley, p, chosen)
+                      ? streams_order(volley, volley->ports[p], chosen, order, errand)
+                      : 0;
+        told[p] = one == 0;
         result = result < 0 ? result : one;
     }
     return result;

@@ -17,6 +17,8 @@
 
 #include "run/volley.h"
 
+const struct ratio volley_once = {1, 1};
+
 const char *const stream_state_names[] = {"idle", "armed", "running", "paused", "done", "failed"};
 const char *const run_state_names[] = {"none", "open", "ended"};
 const char *const verdict_names[] = {"none", "passed", "unmet", "invalid"};
@@ -37,11 +39,6 @@ void volley_say(struct volley *volley, const char *event, const char *format, ..
     volley->tell(volley->tell_context, event, text);
 }
 
-static void set_reason(struct stream *stream, const char *reason)
-{
-    snprintf(stream->reason, sizeof stream->reason, "%s", reason);
-}
-
 /* Records count from the part's birth; the run's share is what came since its begin. */
 void stream_counts(const struct stream *stream, struct counts *out)
 {
@@ -58,146 +55,6 @@ void stream_counts(const struct stream *stream, struct counts *out)
 static struct port *port_of(const struct volley *volley, const struct stream *stream)
 {
     return volley->ports[stream->plan->port];
-}
-
-/* ---- which streams are meant ---- */
-
-static int choose_all(const struct volley *volley, uint32_t port, struct chosen *out)
-{
-    for (uint32_t i = 0; i < volley->plan->stream_count; i++)
-        if (port == PLAN_NONE || volley->plan->streams[i].port == port)
-            out->streams[out->count++] = i;
-    return 0;
-}
-
-/* A name is a stream's, or all copies' of an entry: "flow" means flow.1 … flow.N. */
-static int choose_named(const struct volley *volley, const char *name, struct chosen *out, struct err *err)
-{
-    const struct plan *plan = volley->plan;
-    uint32_t found = plan_find_stream(plan, name), before = out->count;
-    if (found != PLAN_NONE) {
-        out->streams[out->count++] = found;
-        return 0;
-    }
-    for (uint32_t i = 0; i < plan->stream_count && out->count < plan->stream_count; i++)
-        if (plan->streams[i].copy != 0 && strcmp(plan->streams[i].spec->name, name) == 0)
-            out->streams[out->count++] = i;
-    if (out->count == before)
-        return err_set(err, -ENOENT, "there is no stream \"%s\"", name);
-    return 0;
-}
-
-static int choose(const struct volley *volley, const struct selection *which, struct chosen *out,
-                  struct err *err)
-{
-    uint32_t port = PLAN_NONE;
-    int result = 0;
-    memset(out, 0, sizeof *out);
-    if (which->port != NULL && (port = plan_find_port(volley->plan, which->port)) == PLAN_NONE)
-        return err_set(err, -ENOENT, "there is no port \"%s\"", which->port);
-    out->streams = calloc((size_t)volley->plan->stream_count + which->stream_count + 1, sizeof *out->streams);
-    if (out->streams == NULL)
-        return err_set(err, -ENOMEM, "out of memory");
-    if (which->stream_count == 0)
-        choose_all(volley, port, out);
-    for (size_t i = 0; result == 0 && i < which->stream_count; i++)
-        result = choose_named(volley, which->streams[i], out, err);
-    if (result < 0)
-        free(out->streams);
-    return result;
-}
-
-/* ---- orders for parts ---- */
-
-struct part_list { /* the parts of one queue that an order is for */
-    uint32_t *parts;
-    uint32_t count;
-};
-
-/* A part's number on its queue is its stream's rank there: the order of the plan. */
-static uint32_t rank_on_queue(const struct volley *volley, uint32_t stream, uint32_t queue);
-
-static void lists_free(struct part_list *lists, uint32_t count)
-{
-    for (uint32_t i = 0; lists != NULL && i < count; i++)
-        free(lists[i].parts);
-    free(lists);
-}
-
-static int list_add(struct part_list *list, uint32_t part, uint32_t room)
-{
-    if (list->parts == NULL && (list->parts = calloc(room, sizeof *list->parts)) == NULL)
-        return -ENOMEM;
-    list->parts[list->count++] = part;
-    return 0;
-}
-
-/* The streams' parts on this port, queue by queue. */
-static struct part_list *lists_of(const struct volley *volley, const struct port *port,
-                                  const struct chosen *chosen)
-{
-    struct part_list *lists = calloc(port->queue_count, sizeof *lists);
-    for (uint32_t i = 0; lists != NULL && i < chosen->count; i++) {
-        const struct stream *stream = &volley->streams[chosen->streams[i]];
-        for (uint32_t p = 0; stream->plan->port == port->index && p < stream->part_count; p++) {
-            if (stream->parts == NULL || stream->parts[p]->never)
-                continue;
-            uint32_t queue = stream->first_queue + p;
-            if (list_add(&lists[queue], rank_on_queue(volley, chosen->streams[i], queue), chosen->count) <
-                0) {
-                lists_free(lists, port->queue_count);
-                return NULL;
-            }
-        }
-    }
-    return lists;
-}
-
-/* All queues are told, or none: no stream goes on with some of its parts. */
-static int order_streams(struct volley *volley, struct port *port, const struct chosen *chosen,
-                         const struct order *order, struct errand *errand)
-{
-    struct part_list *lists = lists_of(volley, port, chosen);
-    struct order one[QUEUES_MAX];
-    const struct order *orders[QUEUES_MAX] = {NULL};
-    if (lists == NULL) {
-        errand_fail(errand, -ENOMEM);
-        return -ENOMEM;
-    }
-    for (uint32_t q = 0; q < port->queue_count; q++) {
-        if (lists[q].count == 0)
-            continue;
-        one[q] = *order;
-        one[q].parts = lists[q].parts;
-        one[q].part_count = lists[q].count;
-        lists[q].parts = NULL; /* the order owns them now */
-        orders[q] = &one[q];
-    }
-    lists_free(lists, port->queue_count);
-    return port_order_all(port, orders, errand);
-}
-
-static bool is_port_chosen(const struct volley *volley, uint32_t port, const struct chosen *chosen)
-{
-    for (uint32_t i = 0; i < chosen->count; i++)
-        if (volley->streams[chosen->streams[i]].plan->port == port)
-            return true;
-    return false;
-}
-
-/* The same order to all ports that the streams are on; told says which ports have it. */
-static int order_everywhere(struct volley *volley, const struct chosen *chosen, const struct order *order,
-                            struct errand *errand, bool told[PORTS_MAX])
-{
-    int result = 0;
-    for (uint32_t p = 0; p < volley->plan->port_count; p++) {
-        int one = is_port_chosen(volley, p, chosen)
-                      ? order_streams(volley, volley->ports[p], chosen, order, errand)
-                      : 0;
-        told[p] = one == 0;
-        result = result < 0 ? result : one;
-    }
-    return result;
 }
 
 /* ---- parts ---- */
@@ -222,12 +79,6 @@ static bool is_on_queue(const struct stream *stream, uint32_t port, uint32_t que
 {
     return stream->plan->port == port && queue >= stream->first_queue &&
            queue < stream->first_queue + stream->part_count;
-}
-
-static uint32_t rank_on_queue(const struct volley *volley, uint32_t stream, uint32_t queue)
-{
-    const struct stream *s = &volley->streams[stream];
-    return s->parts[queue - s->first_queue]->rank;
 }
 
 static uint64_t split_count(uint64_t count, uint32_t part, uint32_t parts)
@@ -382,13 +233,6 @@ struct starting { /* a start under way, until its orders are answered */
     void *context;
 };
 
-/* The stream that had this index in an earlier plan; NULL when it went with that plan. */
-static struct stream *stream_since(struct volley *volley, const struct plan *then, uint32_t index)
-{
-    uint32_t now = volley->plan == then ? index : plan_find_stream(volley->plan, then->streams[index].name);
-    return now != PLAN_NONE ? &volley->streams[now] : NULL;
-}
-
 static void check_ended(struct volley *volley, uint32_t port);
 
 static bool has_begun(const struct stream *stream)
@@ -397,6 +241,13 @@ static bool has_begun(const struct stream *stream)
         if (atomic_load_explicit(&stream->parts[p]->state, memory_order_acquire) == PART_RUNNING)
             return true;
     return false;
+}
+
+/* The stream that had this index in an earlier plan; NULL when it went with that plan. */
+struct stream *stream_since(struct volley *volley, const struct plan *then, uint32_t index)
+{
+    uint32_t now = volley->plan == then ? index : plan_find_stream(volley->plan, then->streams[index].name);
+    return now != PLAN_NONE ? &volley->streams[now] : NULL;
 }
 
 static void on_started(void *context, int result)
@@ -413,7 +264,7 @@ static void on_started(void *context, int result)
         stream->starting = false;
         if (result < 0 && !has_begun(stream)) {
             stream->state = STREAM_FAILED;
-            set_reason(stream, "it could not be started");
+            stream_set_reason(stream, "it could not be started");
         }
     }
     for (uint32_t p = 0; p < volley->plan->port_count; p++) /* some may have ended already */
@@ -437,8 +288,6 @@ static void keep_startable(const struct volley *volley, struct chosen *chosen)
             chosen->streams[kept++] = chosen->streams[i];
     chosen->count = kept;
 }
-
-static const struct ratio once = {1, 1};
 
 /* What a stream asks for without its multiplier. */
 static uint64_t asked_in(const struct volley *volley, uint32_t index, uint64_t speed, enum pace_unit unit)
@@ -477,8 +326,8 @@ static int sum_others(const struct volley *volley, uint32_t port, const struct c
 
 /* What a port's streams would come to, the chosen ones at a rate (NULL: their own) times a multiplier,
  * against safety.max_rate, which a rate without a number would escape. */
-static int check_max_rate(const struct volley *volley, uint32_t port, const struct chosen *chosen,
-                          const struct rate *rate, const struct ratio *multiplier, struct err *err)
+int streams_check_max_rate(const struct volley *volley, uint32_t port, const struct chosen *chosen,
+                           const struct rate *rate, const struct ratio *multiplier, struct err *err)
 {
     const struct rate *allowed = &volley->plan->spec.safety.max_rate;
     uint64_t speed = port_speed_bit(volley->ports[port]), sum = 0;
@@ -519,7 +368,7 @@ static int arm_ports(struct volley *volley, const struct chosen *chosen, struct 
 {
     for (uint32_t p = 0; p < volley->plan->port_count; p++) {
         struct port *port = volley->ports[p];
-        if (!is_port_chosen(volley, p, chosen))
+        if (!streams_are_on(volley, p, chosen))
             continue;
         if (!port_still_fits(port))
             volley->loaded_run[p] = 0;
@@ -527,7 +376,7 @@ static int arm_ports(struct volley *volley, const struct chosen *chosen, struct 
         if (result == 0)
             result = plan_check_port(volley->plan, p, port_speed_bit(port), err);
         if (result == 0) /* others may have been given a higher rate than the plan's */
-            result = check_max_rate(volley, p, chosen, NULL, &once, err);
+            result = streams_check_max_rate(volley, p, chosen, NULL, &volley_once, err);
         if (result < 0)
             return result;
     }
@@ -538,7 +387,7 @@ static int load_ports(struct volley *volley, const struct chosen *chosen, struct
 {
     int result = 0;
     for (uint32_t p = 0; result == 0 && p < volley->plan->port_count; p++)
-        if (is_port_chosen(volley, p, chosen) && volley->loaded_run[p] != volley->run_id)
+        if (streams_are_on(volley, p, chosen) && volley->loaded_run[p] != volley->run_id)
             result = streams_load_port(volley, volley->ports[p], NULL, err);
     return result;
 }
@@ -599,11 +448,11 @@ static int start_chosen(struct volley *volley, struct starting *starting, uint64
     for (uint32_t i = 0; i < chosen->count; i++)
         begin_stream(&volley->streams[chosen->streams[i]], when);
     for (uint32_t p = 0; p < volley->plan->port_count; p++)
-        if (is_port_chosen(volley, p, chosen))
+        if (streams_are_on(volley, p, chosen))
             port_set_busy(volley->ports[p], true, false);
     const struct order order = {.kind = ORDER_START, .at_ns = when};
     bool told[PORTS_MAX]; /* on_started() sees what has begun */
-    (void)order_everywhere(volley, chosen, &order, errand, told);
+    (void)streams_order_all(volley, chosen, &order, errand, told);
     errand_seal(errand);
     return 0;
 
@@ -632,7 +481,7 @@ void volley_start(struct volley *volley, const struct selection *which, const st
         *starting = (struct starting){
             .volley = volley, .plan = plan_ref(volley->plan), .done = done, .context = context};
         result = volley->replacing ? err_set(&err, -EBUSY, "the configuration is being replaced; try again")
-                                   : choose(volley, which, &starting->chosen, &err);
+                                   : streams_choose(volley, which, &starting->chosen, &err);
     }
     if (result == 0 && which->stream_count == 0)
         leave_out_followers(volley, &starting->chosen);
@@ -681,7 +530,7 @@ static void check_ended(struct volley *volley, uint32_t port)
             !is_done(stream))
             continue;
         stream->state = STREAM_DONE;
-        set_reason(stream, "");
+        stream_set_reason(stream, "");
         start_next(volley, stream);
     }
     streams_note_ended(volley);
@@ -692,280 +541,6 @@ static void on_parts_ended(void *context, struct port *port)
     const struct volley *volley = context;
     if (!volley->closing)
         check_ended(context, port->index);
-}
-
-/* ---- stop ---- */
-
-struct stopping {
-    struct volley *volley;
-    const struct plan *plan; /* as in struct starting */
-    struct chosen chosen;
-    enum stream_state state; /* afterwards */
-    char reason[120];
-    volley_done *done;
-    void *context;
-};
-
-static void on_stopped(void *context, int result)
-{
-    struct stopping *stopping = context;
-    struct volley *volley = stopping->volley;
-    struct err err = {0};
-    if (volley->closing)
-        goto out;
-    for (uint32_t i = 0; i < stopping->chosen.count; i++) {
-        struct stream *stream = stream_since(volley, stopping->plan, stopping->chosen.streams[i]);
-        if (stream == NULL)
-            continue;
-        stream->stopping = false;
-        if (!stream_is_active(stream) || result == -ENOMEM) /* some were not told: they go on */
-            continue;
-        stream->state = stopping->state;
-        set_reason(stream, stopping->reason);
-    }
-    if (result == -ETIMEDOUT) {
-        volley->undrained = true;
-        err_set(&err, result, "some frames could not be drained in time; they stay in in_flight");
-    } else if (result < 0)
-        err_set(&err, result, "not all streams could be stopped: %s", strerror(-result));
-    streams_note_ended(volley);
-    if (stopping->done != NULL)
-        stopping->done(stopping->context, result, &err);
-out:
-    plan_unref(stopping->plan);
-    free(stopping->chosen.streams);
-    free(stopping);
-}
-
-static void keep_active(const struct volley *volley, struct chosen *chosen)
-{
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < chosen->count; i++)
-        if (stream_is_active(&volley->streams[chosen->streams[i]]))
-            chosen->streams[kept++] = chosen->streams[i];
-    chosen->count = kept;
-}
-
-/* Whether a port would have nothing left to send: then its whole ring is taken back. */
-static bool is_whole_port(const struct volley *volley, uint32_t port, const struct chosen *chosen)
-{
-    uint32_t active = 0, stopped = 0;
-    for (uint32_t i = 0; i < volley->plan->stream_count; i++)
-        active += volley->streams[i].plan->port == port && stream_is_active(&volley->streams[i]);
-    for (uint32_t i = 0; i < chosen->count; i++)
-        stopped += volley->streams[chosen->streams[i]].plan->port == port;
-    return stopped >= active;
-}
-
-static void stop_port(struct volley *volley, uint32_t p, const struct chosen *chosen, struct errand *errand)
-{
-    struct port *port = volley->ports[p];
-    struct order order = {.kind = ORDER_STOP, .drain_ns = port->planned->spec->drain_ns};
-    if (!is_port_chosen(volley, p, chosen))
-        return;
-    port_give_up(port);
-    if (!is_whole_port(volley, p, chosen)) {
-        (void)order_streams(volley, port, chosen, &order, errand);
-        return;
-    }
-    port_set_busy(port, true, true);
-    const struct order *orders[QUEUES_MAX];
-    for (uint32_t q = 0; q < QUEUES_MAX; q++)
-        orders[q] = &order;
-    (void)port_order_all(port, orders, errand);
-}
-
-static void stop_chosen(struct volley *volley, const struct chosen *chosen, struct errand *errand)
-{
-    for (uint32_t i = 0; i < chosen->count; i++)
-        volley->streams[chosen->streams[i]].stopping = true;
-    for (uint32_t p = 0; p < volley->plan->port_count; p++)
-        stop_port(volley, p, chosen, errand);
-    errand_seal(errand);
-}
-
-void streams_stop(struct volley *volley, struct chosen *chosen, enum stream_state state, const char *reason,
-                  volley_done *done, void *context)
-{
-    struct err err = {0};
-    struct stopping *stopping = calloc(1, sizeof *stopping);
-    struct errand *errand = stopping != NULL ? errand_new(on_stopped, stopping) : NULL;
-    if (errand == NULL) {
-        free(stopping);
-        free(chosen->streams);
-        if (done != NULL)
-            done(context, err_set(&err, -ENOMEM, "out of memory"), &err);
-        return;
-    }
-    keep_active(volley, chosen);
-    *stopping = (struct stopping){.volley = volley,
-                                  .plan = plan_ref(volley->plan),
-                                  .chosen = *chosen,
-                                  .state = state,
-                                  .done = done,
-                                  .context = context};
-    snprintf(stopping->reason, sizeof stopping->reason, "%s", reason);
-    stop_chosen(volley, &stopping->chosen, errand);
-}
-
-static void stop_as(struct volley *volley, const struct selection *which, enum stream_state state,
-                    const char *reason, volley_done *done, void *context)
-{
-    struct err err = {0};
-    struct chosen chosen;
-    int result = choose(volley, which, &chosen, &err);
-    if (result == 0)
-        streams_stop(volley, &chosen, state, reason, done, context);
-    else if (done != NULL)
-        done(context, result, &err);
-}
-
-void volley_stop(struct volley *volley, const struct selection *which, const char *reason, volley_done *done,
-                 void *context)
-{
-    stop_as(volley, which, STREAM_IDLE, reason, done, context);
-}
-
-/* ---- pause, resume, rate ---- */
-
-static int choose_active(struct volley *volley, const struct selection *which, struct chosen *chosen,
-                         struct err *err)
-{
-    int result = choose(volley, which, chosen, err);
-    if (result < 0)
-        return result;
-    keep_active(volley, chosen);
-    if (chosen->count > 0)
-        return 0;
-    free(chosen->streams);
-    return err_set(err, -EBUSY, "no stream of these is running");
-}
-
-int streams_pause(struct volley *volley, struct chosen *chosen, bool by_link, const char *reason)
-{
-    const struct order order = {.kind = ORDER_PAUSE};
-    bool told[PORTS_MAX];
-    int result = order_everywhere(volley, chosen, &order, NULL, told);
-    for (uint32_t i = 0; i < chosen->count; i++) {
-        struct stream *stream = &volley->streams[chosen->streams[i]];
-        if (!told[stream->plan->port] || (by_link && stream->state == STREAM_PAUSED))
-            continue;
-        stream->state = STREAM_PAUSED;
-        stream->paused_by_link = by_link;
-        set_reason(stream, reason);
-    }
-    return result;
-}
-
-int volley_pause(struct volley *volley, const struct selection *which, struct err *err)
-{
-    struct chosen chosen;
-    int result = choose_active(volley, which, &chosen, err);
-    if (result < 0)
-        return result;
-    result = streams_pause(volley, &chosen, false, "paused on request");
-    free(chosen.streams);
-    return result < 0 ? err_set(err, result, "out of memory") : 0;
-}
-
-/* Streams that wait for their link are resumed by its return, not by request. */
-static void keep_paused(const struct volley *volley, struct chosen *chosen, bool by_link)
-{
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < chosen->count; i++) {
-        const struct stream *stream = &volley->streams[chosen->streams[i]];
-        if (stream->state == STREAM_PAUSED && stream->paused_by_link == by_link)
-            chosen->streams[kept++] = chosen->streams[i];
-    }
-    chosen->count = kept;
-}
-
-int streams_resume(struct volley *volley, struct chosen *chosen)
-{
-    const struct order order = {.kind = ORDER_RESUME};
-    bool told[PORTS_MAX];
-    int result = order_everywhere(volley, chosen, &order, NULL, told);
-    for (uint32_t i = 0; i < chosen->count; i++) {
-        struct stream *stream = &volley->streams[chosen->streams[i]];
-        if (!told[stream->plan->port])
-            continue;
-        stream->state = STREAM_RUNNING;
-        stream->paused_by_link = false;
-        stream->reason[0] = 0;
-    }
-    return result;
-}
-
-int volley_resume(struct volley *volley, const struct selection *which, struct err *err)
-{
-    struct chosen chosen;
-    int result = choose_active(volley, which, &chosen, err);
-    if (result < 0)
-        return result;
-    keep_paused(volley, &chosen, false);
-    result = chosen.count > 0 ? streams_resume(volley, &chosen)
-                              : err_set(err, -EBUSY, "no stream of these is paused");
-    free(chosen.streams);
-    if (result == -ENOMEM)
-        err_set(err, result, "out of memory");
-    return result;
-}
-
-/* A new rate is meant as it stands: the multiplier that comes with it, or none, takes the earlier one's
- * place. */
-static int rate_port(struct volley *volley, uint32_t p, const struct chosen *chosen, const struct rate *rate,
-                     const struct ratio *multiplier, struct err *err)
-{
-    struct port *port = volley->ports[p];
-    struct order order = {.kind = ORDER_RATE};
-    int result = 0;
-    if (rate != NULL) {
-        result = plan_resolve_rate(rate, port_speed_bit(port), &order.rate, err);
-        if (result == 0)
-            result = order_streams(volley, port, chosen, &order, NULL);
-    }
-    order = (struct order){.kind = ORDER_MULTIPLY, .multiplier = *multiplier};
-    return result < 0 ? result : order_streams(volley, port, chosen, &order, NULL);
-}
-
-/* A part of a split stream gets its share of the rate. */
-static int check_rate(struct volley *volley, const struct chosen *chosen, const struct rate *rate,
-                      const struct ratio *multiplier, struct err *err)
-{
-    int result = 0;
-    for (uint32_t p = 0; result == 0 && p < volley->plan->port_count; p++)
-        if (is_port_chosen(volley, p, chosen))
-            result = check_max_rate(volley, p, chosen, rate, multiplier, err);
-    for (uint32_t i = 0; result == 0 && i < chosen->count; i++)
-        if (volley->streams[chosen->streams[i]].part_count > 1 && rate != NULL)
-            result =
-                err_set(err, -EINVAL, "stream \"%s\" is split over queues; change its rate by a multiplier",
-                        volley->streams[chosen->streams[i]].plan->name);
-    return result;
-}
-
-int volley_rate(struct volley *volley, const struct selection *which, const struct rate *rate,
-                const struct ratio *multiplier, struct err *err)
-{
-    struct chosen chosen;
-    int result = choose_active(volley, which, &chosen, err);
-    if (result < 0)
-        return result;
-    if (multiplier == NULL)
-        multiplier = &once;
-    result = check_rate(volley, &chosen, rate, multiplier, err);
-    for (uint32_t p = 0; result == 0 && p < volley->plan->port_count; p++)
-        if (is_port_chosen(volley, p, &chosen))
-            result = rate_port(volley, p, &chosen, rate, multiplier, err);
-    for (uint32_t i = 0; result == 0 && i < chosen.count; i++) {
-        struct stream *stream = &volley->streams[chosen.streams[i]];
-        if (rate != NULL)
-            stream->rate = *rate;
-        stream->rate_is_set |= rate != NULL;
-        stream->multiplier = *multiplier;
-    }
-    free(chosen.streams);
-    return result;
 }
 
 /* ---- the link ---- */
@@ -979,13 +554,13 @@ static void on_lost(void *context, struct port *port, const char *reason, bool r
     volley_say(volley, "link-lost", "port \"%s\": %s; %s", which.port, reason,
                resume ? "waiting" : "stopping");
     if (!resume) {
-        stop_as(volley, &which, STREAM_FAILED, reason, NULL, NULL);
+        streams_stop_as(volley, &which, STREAM_FAILED, reason, NULL, NULL);
         return;
     }
     struct chosen chosen;
-    if (choose(volley, &which, &chosen, NULL) < 0)
+    if (streams_choose(volley, &which, &chosen, NULL) < 0)
         return;
-    keep_active(volley, &chosen);
+    streams_keep_active(volley, &chosen);
     (void)streams_pause(volley, &chosen, true, reason);
     free(chosen.streams);
 }
@@ -996,9 +571,9 @@ static void on_regained(void *context, struct port *port)
     struct selection which = {.port = port->planned->spec->name};
     struct chosen chosen;
     volley_say(volley, "link-regained", "port \"%s\" goes on", which.port);
-    if (choose(volley, &which, &chosen, NULL) < 0)
+    if (streams_choose(volley, &which, &chosen, NULL) < 0)
         return;
-    keep_paused(volley, &chosen, true);
+    streams_keep_paused(volley, &chosen, true);
     (void)streams_resume(volley, &chosen);
     free(chosen.streams);
 }
@@ -1034,8 +609,8 @@ static void watch_drain(struct volley *volley, struct stream *stream, uint64_t n
         stream->draining_since_ns = now_ns;
     else if (now_ns - stream->draining_since_ns > port_of(volley, stream)->planned->spec->drain_ns) {
         const char *name = stream->plan->name;
-        stop_as(volley, &(struct selection){.streams = &name, .stream_count = 1}, STREAM_DONE, "undrained",
-                NULL, NULL);
+        streams_stop_as(volley, &(struct selection){.streams = &name, .stream_count = 1}, STREAM_DONE,
+                        "undrained", NULL, NULL);
     }
 }
 

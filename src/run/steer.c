@@ -73,8 +73,10 @@ static void stop_port(struct volley *volley, uint32_t p, const struct chosen *ch
         return;
     }
     port_set_busy(port, true, true);
-    for (uint32_t q = 0; q < port->queue_count; q++)
-        (void)port_order(port, q, &order, errand);
+    const struct order *orders[QUEUES_MAX];
+    for (uint32_t q = 0; q < QUEUES_MAX; q++)
+        orders[q] = &order;
+    (void)port_order_all(port, orders, errand);
 }
 
 static void stop_chosen(struct volley *volley, const struct chosen *chosen, struct errand *errand)
@@ -133,18 +135,17 @@ void volley_stop(struct volley *volley, const struct selection *which, const cha
 int streams_pause(struct volley *volley, struct chosen *chosen, bool by_link, const char *reason)
 {
     const struct order order = {.kind = ORDER_PAUSE};
-    int result = streams_order_all(volley, chosen, &order, NULL);
-    if (result < 0)
-        return result;
+    bool told[PORTS_MAX];
+    int result = streams_order_all(volley, chosen, &order, NULL, told);
     for (uint32_t i = 0; i < chosen->count; i++) {
         struct stream *stream = &volley->streams[chosen->streams[i]];
-        if (by_link && stream->state == STREAM_PAUSED)
+        if (!told[stream->plan->port] || (by_link && stream->state == STREAM_PAUSED))
             continue;
         stream->state = STREAM_PAUSED;
         stream->paused_by_link = by_link;
         stream_set_reason(stream, reason);
     }
-    return 0;
+    return result;
 }
 
 int volley_pause(struct volley *volley, const struct selection *which, struct err *err)
@@ -173,16 +174,17 @@ void streams_keep_paused(const struct volley *volley, struct chosen *chosen, boo
 int streams_resume(struct volley *volley, struct chosen *chosen)
 {
     const struct order order = {.kind = ORDER_RESUME};
-    int result = streams_order_all(volley, chosen, &order, NULL);
-    if (result < 0)
-        return result;
+    bool told[PORTS_MAX];
+    int result = streams_order_all(volley, chosen, &order, NULL, told);
     for (uint32_t i = 0; i < chosen->count; i++) {
         struct stream *stream = &volley->streams[chosen->streams[i]];
+        if (!told[stream->plan->port])
+            continue;
         stream->state = STREAM_RUNNING;
         stream->paused_by_link = false;
         stream->reason[0] = 0;
     }
-    return 0;
+    return result;
 }
 
 int volley_resume(struct volley *volley, const struct selection *which, struct err *err)

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The inside of struct volley, shared by run.c (what is asked), result.c (what came of it) and receive.c
- * (what arrived). Nobody else includes this. Main thread only. */
+/* The inside of struct volley, shared by run.c (runs and starts), chosen.c (who is meant), steer.c (what is
+ * asked of streams that run), result.c (what came of it) and receive.c (what arrived). Nobody else includes
+ * this. Main thread only. */
 #ifndef RUN_VOLLEY_H
 #define RUN_VOLLEY_H
+
+#include <stdio.h>
 
 #include "base/clock.h"
 #include "run/port.h"
@@ -80,25 +83,59 @@ static inline bool stream_is_active(const struct stream *stream)
     return stream->state == STREAM_RUNNING || stream->state == STREAM_ARMED || stream->state == STREAM_PAUSED;
 }
 
+static inline void stream_set_reason(struct stream *stream, const char *reason)
+{
+    snprintf(stream->reason, sizeof stream->reason, "%s", reason);
+}
+
 __attribute__((format(printf, 3, 4))) void volley_say(struct volley *volley, const char *event,
                                                       const char *format, ...);
 void stream_counts(const struct stream *stream, struct counts *out);
 
-/* run.c */
+/* chosen.c */
 struct chosen {
     uint32_t *streams; /* owned; indices in the plan */
     uint32_t count;
 };
+int streams_choose(const struct volley *volley, const struct selection *which, struct chosen *out,
+                   struct err *err);
+/* Only those that are active; -EBUSY when there is none. */
+int streams_choose_active(struct volley *volley, const struct selection *which, struct chosen *chosen,
+                          struct err *err);
+void streams_keep_active(const struct volley *volley, struct chosen *chosen);
+bool streams_are_on(const struct volley *volley, uint32_t port,
+                    const struct chosen *chosen); /* any of them */
+/* An order for the parts of these streams to the queues of a port, or of all ports. */
+int streams_order(struct volley *volley, struct port *port, const struct chosen *chosen,
+                  const struct order *order, struct errand *errand);
+/* told[port] says which ports have it. */
+int streams_order_all(struct volley *volley, const struct chosen *chosen, const struct order *order,
+                      struct errand *errand, bool told[PORTS_MAX]);
+
+/* run.c */
+extern const struct ratio volley_once;
+/* The stream of a number in an earlier plan, by its name; NULL when it is gone. */
+struct stream *stream_since(struct volley *volley, const struct plan *then, uint32_t index);
+/* Whether what streams of this port ask for stays below safety.max_rate when these have rate (NULL: their
+ * own). */
+int streams_check_max_rate(const struct volley *volley, uint32_t port, const struct chosen *chosen,
+                           const struct rate *rate, const struct ratio *multiplier, struct err *err);
 int streams_new(const struct plan *plan, struct stream **out, struct err *err);
 void streams_place(struct volley *volley); /* onto the queues of their ports */
 int streams_load_port(struct volley *volley, struct port *port, struct errand *errand, struct err *err);
-void streams_stop(struct volley *volley, struct chosen *chosen, enum stream_state state, const char *reason,
-                  volley_done *done, void *context); /* takes chosen's memory */
-int streams_pause(struct volley *volley, struct chosen *chosen, bool by_link, const char *reason);
-int streams_resume(struct volley *volley, struct chosen *chosen);
 void streams_note_ended(struct volley *volley);
 void stream_drop_parts(struct stream *stream);
 struct port_hooks volley_hooks(struct volley *volley);
+
+/* steer.c */
+void streams_stop(struct volley *volley, struct chosen *chosen, enum stream_state state, const char *reason,
+                  volley_done *done, void *context); /* takes chosen's memory */
+void streams_stop_as(struct volley *volley, const struct selection *which, enum stream_state state,
+                     const char *reason, volley_done *done, void *context);
+/* Those that wait for their link (by_link), or those that were paused on request. */
+void streams_keep_paused(const struct volley *volley, struct chosen *chosen, bool by_link);
+int streams_pause(struct volley *volley, struct chosen *chosen, bool by_link, const char *reason);
+int streams_resume(struct volley *volley, struct chosen *chosen);
 
 /* result.c */
 void result_begin_run(struct volley *volley);
