@@ -94,9 +94,11 @@ static int write_output(const struct session *session, const struct invocation *
     if (to == NULL)
         return session_fail(session, EXIT_FAILED, "--output %s: %s", path, strerror(errno));
     bool good = print_result(session, with, result, to) == 0;
+    good = fflush(to) == 0 && ferror(to) == 0 && good; /* also what failed once, in the middle */
     if (to != stdout)
         good = fclose(to) == 0 && good;
-    return good ? EXIT_DONE : session_fail(session, EXIT_FAILED, "the report could not be written");
+    return good ? EXIT_DONE
+                : session_fail(session, EXIT_FAILED, "the report could not be written: %s", strerror(errno));
 }
 
 int report_run(struct session *session, const struct invocation *with)

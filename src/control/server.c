@@ -117,15 +117,13 @@ static void on_acceptable(struct ev_loop *loop, ev_io *watcher, int events)
     (void)events;
     struct listener *listener = watcher->data;
     int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0) {
-        if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-            rest(listener); /* EMFILE, ENFILE, ENOMEM: the waiting client keeps the socket readable */
-        return;
-    }
+    bool passing = fd >= 0 || errno == EAGAIN || errno == EINTR || errno == ECONNABORTED;
     if (!ev_is_active(&listener->tick))
         ev_timer_again(loop, &listener->tick);
-    if (--listener->ration == 0)
-        rest(listener);
+    if (--listener->ration == 0 || !passing)
+        rest(listener); /* EMFILE, ENFILE, ENOMEM: the waiting client keeps the socket readable */
+    if (fd < 0)
+        return;
     server_adopt(listener->server, fd, listener->role);
 }
 

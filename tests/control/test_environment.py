@@ -170,6 +170,15 @@ def test_a_textfile_of_metrics_that_cannot_be_written_is_a_failure_and_keeps_the
     assert ("No space left" if options != "ro" else "Read-only file system") in done.stderr, done.stderr
 
 
+@pytest.mark.parametrize("form", [[], ["--json"], ["--html"]])
+def test_a_report_that_cannot_be_written_is_a_failure(daemon, form):
+    daemon.call("Start", streams=["short"])
+    wait_until(lambda: daemon.call("Counters")["run"]["state"] == "ended", "the run's end")
+    done = subprocess.run([VOLLEYCTL, "--socket", daemon.socket, *(f for f in form if f == "--json"), "report", *(f for f in form if f == "--html"),
+                           "--output", "/dev/full"], capture_output=True, text=True, timeout=20 * SLOW, check=False)
+    assert done.returncode == 1 and "could not be written: No space left" in done.stdout + done.stderr, done.stdout + done.stderr
+
+
 @ROOT
 @pytest.mark.parametrize("missing", ["/proc", "/sys"])
 def test_without_proc_or_sys(config, missing):
