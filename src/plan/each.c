@@ -108,11 +108,12 @@ static void ipv6_to(uint128 value, char *out, size_t size)
 static const struct form {
     bool (*from)(const char *text, uint128 *out);
     void (*to)(uint128 value, char *out, size_t size);
+    uint128 most;
 } forms[] = {
-    [FORM_NUMBER] = {number_from, number_to},
-    [FORM_MAC] = {mac_from, mac_to},
-    [FORM_IPV4] = {ipv4_from, ipv4_to},
-    [FORM_IPV6] = {ipv6_from, ipv6_to},
+    [FORM_NUMBER] = {number_from, number_to, UINT64_MAX},
+    [FORM_MAC] = {mac_from, mac_to, (UINT64_C(1) << 48) - 1},
+    [FORM_IPV4] = {ipv4_from, ipv4_to, UINT32_MAX},
+    [FORM_IPV6] = {ipv6_from, ipv6_to, ~(uint128)0},
 };
 
 static bool read_form(const char *text, enum each_form *form, uint128 *out)
@@ -288,7 +289,22 @@ static uint128 counted(const struct each_rule *rule, uint64_t index)
     return rule->down ? rule->from - rule->step * steps : rule->from + rule->step * steps;
 }
 
-void each_fields(const struct each *each, uint64_t index, struct each_texts *out)
+/* Whether a counted value of copy index lies within its form: no address goes round. */
+static bool is_within(const struct each_rule *rule, uint64_t index, struct complaints *complaints)
+{
+    char edge[48];
+    uint128 most = forms[rule->form].most, steps = rule->period != 0 ? index % rule->period : index;
+    uint128 room = rule->down ? rule->from : most - rule->from;
+    if (steps == 0 || rule->step <= room / steps)
+        return true;
+    forms[rule->form].to(rule->down ? 0 : most, edge, sizeof edge);
+    complain(complaints, rule->at, "copy %" PRIu64 " would be beyond %s; write `to`, or another `from`",
+             index + 1, edge);
+    return false;
+}
+
+bool each_fields(const struct each *each, uint64_t index, struct each_texts *out,
+                 struct complaints *complaints)
 {
     size_t used = 0;
     for (size_t i = 0; i < each->count; i++) {
@@ -301,10 +317,13 @@ void each_fields(const struct each *each, uint64_t index, struct each_texts *out
         override->at = rule->values != NULL ? rule->values : node_find(rule->at, "from");
         if (rule->values != NULL)
             override->value = text_of(value_at(rule, index), out->text[used]);
+        else if (!is_within(rule, index, complaints))
+            return false;
         else
             forms[rule->form].to(counted(rule, index), out->text[used], sizeof out->text[used]);
         used++;
     }
+    return true;
 }
 
 static bool rate_of_copy(const struct each_rule *rule, uint64_t index, struct rate *out,

@@ -34,8 +34,10 @@ struct each_texts {
     char text[EACH_MAX][48];
     struct packet_override overrides[EACH_MAX];
 };
-/* The fields of copy index (from 0), out->overrides being each->fields many; they borrow out's text. */
-void each_fields(const struct each *each, uint64_t index, struct each_texts *out);
+/* The fields of copy index (from 0), out->overrides being each->fields many; they borrow out's text. False
+ * and a complaint when one would go beyond what its form holds. */
+bool each_fields(const struct each *each, uint64_t index, struct each_texts *out,
+                 struct complaints *complaints);
 /* The stream's own keys of that copy; what no rule names stays. False after a complaint. */
 bool each_keys(const struct each *each, uint64_t index, struct rate *rate, uint64_t *delay_ns,
                struct complaints *complaints);

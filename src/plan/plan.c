@@ -435,7 +435,8 @@ static void compile_copies(struct compiler *compiler, const struct plan_stream *
     for (uint64_t copy = 1; copy <= spec->copies; copy++) {
         struct plan_stream stream = *pattern;
         if (packet == NULL || each->fields > 0) {
-            each_fields(each, copy - 1, &texts);
+            if (!each_fields(each, copy - 1, &texts, compiler->complaints))
+                return;
             request->overrides = texts.overrides;
             request->override_count = each->fields;
             packet = compile_packet(compiler, spec, request);
