@@ -44,7 +44,6 @@ COVERED = (
     ("src/run/sendloop.c", ("unit/test_sendloop", "unit/test_worker")),
 )
 TIMED = ("platform/", "unit/test_worker", "unit/test_sendloop")
-PLAIN = ("unit/test_memory_plan",)  # not under sanitizers: it takes their allocations away
 TOOLS = ("packet/frames", "packet/values")
 FILES = ("src/pace/", "src/packet/", "src/engine/txring.c", "src/run/counters.c", "src/run/sendloop.c")
 UNLESS_ASKED = ("src/run/sendloop.c",)  # only with --only: its tests take long
@@ -231,7 +230,7 @@ def judge(builder, mutant, directory, number):
     names = programs_of(mutant.file)
     killed = any(builder.kills(name, base + ".o", base) for name in names) or (
         builder.sanitized(base + ".c", base + ".o") and
-        any(not builder.passes(base, name) for name in names if name.startswith("unit/") and name not in PLAIN and builder.program(name, base + ".o", base, SANITIZE)))
+        any(not builder.passes(base, name) for name in names if name.startswith("unit/") and builder.program(name, base + ".o", base, SANITIZE)))
     for suffix in ("", ".c", ".o"):
         if os.path.exists(base + suffix):
             os.unlink(base + suffix)
