@@ -41,13 +41,15 @@ struct engine_wishes {                       /* what the plan wants */
     uint16_t cooked_type;
 };
 
+enum { ENGINE_PATH_BYTES = 400 /* all that may be said, and an interface's longest name */ };
+
 struct engine_caps {
     uint32_t slots, max_batch;
     uint32_t max_bytes; /* of a plain frame; 4 more when its outer tag is 0x8100. Longer ones are rejected */
     uint32_t max_run_bytes; /* of a run of segments, all headers and payloads */
     uint16_t max_segments;
     enum { COMPLETION_BUFFER_FREE, COMPLETION_ACCEPTED } completion;
-    char path[200]; /* the chosen fast paths with their reasons, for status */
+    char path[ENGINE_PATH_BYTES]; /* the chosen fast paths with their reasons, for status */
     uint32_t version, frame_size, block_size, blocks;
     uint64_t socket_memory;
 };

@@ -9,6 +9,7 @@
 
 #include "analysis/gaps.h"
 #include "analysis/verdict.h"
+#include "engine/engine.h"
 #include "plan/plan.h"
 #include "run/counters.h"
 
@@ -67,7 +68,7 @@ struct port_row {
     uint8_t mac[6];
     uint32_t ring_slots, ring_frame_size, ring_block_size, ring_blocks;
     uint64_t socket_memory;
-    char path[200]; /* chosen fast paths with reasons */
+    char path[ENGINE_PATH_BYTES]; /* chosen fast paths with reasons */
     bool receiving;
     uint64_t received, overrun, foreign_received, pause_received;
     char receive_clock[40];
