@@ -5,6 +5,7 @@ import json
 import os
 import re
 import socket
+import time
 
 SLOW = float(os.environ.get("VOLLEYD_SLOW", "1"))
 
@@ -25,7 +26,15 @@ class Client:
         self.socket.settimeout(timeout * SLOW)
         self.ending = ending
         self.rest = b""
-        self.socket.connect(str(path))
+        until = time.monotonic() + timeout * SLOW
+        while True:
+            try:
+                self.socket.connect(str(path))
+                break
+            except BlockingIOError:  # the queue is full: without a time-out connect() would wait by itself
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.005)
 
     def __enter__(self):
         return self
