@@ -217,11 +217,21 @@ static void adapt_slack(struct worker *worker, const struct sendloop_state *stat
         worker->slack_ns = most_ns;
 }
 
-/* A step up for 32 steps down: 97 of 100 wake-ups are no later than where that comes to rest, and how late
- * the others are does not matter. */
-static void learn_margin(struct worker *worker, uint64_t late_ns)
+static void set_spin(const struct worker *worker)
 {
-    if (late_ns > worker->margin_ns)
+    uint64_t spin_ns = worker->habit->learns ? worker->margin_ns + MARGIN_SPIN_NS : worker->habit->spin_ns;
+    if (worker->sendloop != NULL)
+        sendloop_set_spin(worker->sendloop, spin_ns);
+}
+
+/* From how late the timer was: a step up for 32 steps down, so 97 of 100 wake-ups are no later than where
+ * that comes to rest, and how late the others are does not matter. */
+static void learn_margin(struct worker *worker)
+{
+    uint64_t now_ns = clock_monotonic_ns();
+    if (now_ns < worker->timer_at_ns)
+        return; /* set anew meanwhile */
+    if (now_ns - worker->timer_at_ns > worker->margin_ns)
         worker->margin_ns += worker->margin_ns / 4;
     else
         worker->margin_ns -= worker->margin_ns / 128;
@@ -229,8 +239,7 @@ static void learn_margin(struct worker *worker, uint64_t late_ns)
         worker->margin_ns = MARGIN_LEAST_NS;
     if (worker->margin_ns > MARGIN_MOST_NS)
         worker->margin_ns = MARGIN_MOST_NS;
-    if (worker->sendloop != NULL)
-        sendloop_set_spin(worker->sendloop, worker->margin_ns + MARGIN_SPIN_NS);
+    set_spin(worker);
 }
 
 static uint64_t deadline_wake(struct worker *worker, const struct sendloop_state *state)
@@ -353,7 +362,7 @@ static bool try_load(struct worker *worker)
     worker->slack_ns = SLACK_LEAST_NS;
     if (worker->sendloop != NULL) {
         sendloop_take(worker->sendloop);
-        sendloop_set_spin(worker->sendloop, worker->habit->spin_ns);
+        set_spin(worker);
     }
     order->sendloop = old;
     answer(worker, order, 0);
@@ -548,11 +557,10 @@ static void on_idle(struct ev_loop *loop, ev_idle *watcher, int events)
 static void on_timer(struct ev_loop *loop, ev_io *watcher, int events)
 {
     struct worker *worker = watcher->data;
-    uint64_t now_ns = clock_monotonic_ns();
     (void)loop;
     (void)events;
-    if (worker->habit->learns && now_ns >= worker->timer_at_ns)
-        learn_margin(worker, now_ns - worker->timer_at_ns);
+    if (worker->habit->learns)
+        learn_margin(worker);
     work(worker);
 }
 
@@ -638,6 +646,7 @@ int worker_new(const struct worker_wishes *wishes, struct worker **out, struct e
     worker->habit = &habits[wishes->pacing];
     worker->deferred_end = &worker->deferred;
     worker->slack_ns = SLACK_LEAST_NS;
+    worker->margin_ns = MARGIN_FIRST_NS;
     worker->quit.kind = ORDER_QUIT;
     int code = open_loop(worker, err);
     if (code == 0)
