@@ -53,11 +53,12 @@ int streams_choose(const struct volley *volley, const struct selection *which, s
     return result;
 }
 
-void streams_keep_active(const struct volley *volley, struct chosen *chosen)
+void streams_keep(const struct volley *volley, struct chosen *chosen,
+                  bool (*wanted)(const struct stream *stream))
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < chosen->count; i++)
-        if (stream_is_active(&volley->streams[chosen->streams[i]]))
+        if (wanted(&volley->streams[chosen->streams[i]]))
             chosen->streams[kept++] = chosen->streams[i];
     chosen->count = kept;
 }
@@ -68,7 +69,7 @@ int streams_choose_active(struct volley *volley, const struct selection *which, 
     int result = streams_choose(volley, which, chosen, err);
     if (result < 0)
         return result;
-    streams_keep_active(volley, chosen);
+    streams_keep(volley, chosen, stream_is_active);
     if (chosen->count > 0)
         return 0;
     free(chosen->streams);

@@ -280,13 +280,9 @@ out:
 }
 
 /* A stream that runs already goes on untouched; a paused one is resumed by resume. */
-static void keep_startable(const struct volley *volley, struct chosen *chosen)
+static bool is_startable(const struct stream *stream)
 {
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < chosen->count; i++)
-        if (!stream_is_active(&volley->streams[chosen->streams[i]]))
-            chosen->streams[kept++] = chosen->streams[i];
-    chosen->count = kept;
+    return !stream_is_active(stream);
 }
 
 /* What a stream asks for without its multiplier. */
@@ -424,7 +420,7 @@ static void disarm_all(struct volley *volley)
 static int start_chosen(struct volley *volley, struct starting *starting, uint64_t at_ns, struct err *err)
 {
     struct chosen *chosen = &starting->chosen;
-    keep_startable(volley, chosen);
+    streams_keep(volley, chosen, is_startable);
     if (chosen->count == 0) {
         on_started(starting, 0); /* all of them run already */
         return 0;
@@ -560,9 +556,14 @@ static void on_lost(void *context, struct port *port, const char *reason, bool r
     struct chosen chosen;
     if (streams_choose(volley, &which, &chosen, NULL) < 0)
         return;
-    streams_keep_active(volley, &chosen);
+    streams_keep(volley, &chosen, stream_is_active);
     (void)streams_pause(volley, &chosen, true, reason);
     free(chosen.streams);
+}
+
+static bool waits_for_link(const struct stream *stream)
+{
+    return stream->state == STREAM_PAUSED && stream->paused_by_link;
 }
 
 static void on_regained(void *context, struct port *port)
@@ -573,7 +574,7 @@ static void on_regained(void *context, struct port *port)
     volley_say(volley, "link-regained", "port \"%s\" goes on", which.port);
     if (streams_choose(volley, &which, &chosen, NULL) < 0)
         return;
-    streams_keep_paused(volley, &chosen, true);
+    streams_keep(volley, &chosen, waits_for_link);
     (void)streams_resume(volley, &chosen);
     free(chosen.streams);
 }

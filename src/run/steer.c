@@ -101,7 +101,7 @@ void streams_stop(struct volley *volley, struct chosen *chosen, enum stream_stat
             done(context, err_set(&err, -ENOMEM, "out of memory"), &err);
         return;
     }
-    streams_keep_active(volley, chosen);
+    streams_keep(volley, chosen, stream_is_active);
     *stopping = (struct stopping){.volley = volley,
                                   .plan = plan_ref(volley->plan),
                                   .chosen = *chosen,
@@ -160,15 +160,9 @@ int volley_pause(struct volley *volley, const struct selection *which, struct er
 }
 
 /* Streams that wait for their link are resumed by its return, not by request. */
-void streams_keep_paused(const struct volley *volley, struct chosen *chosen, bool by_link)
+static bool is_paused_on_request(const struct stream *stream)
 {
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < chosen->count; i++) {
-        const struct stream *stream = &volley->streams[chosen->streams[i]];
-        if (stream->state == STREAM_PAUSED && stream->paused_by_link == by_link)
-            chosen->streams[kept++] = chosen->streams[i];
-    }
-    chosen->count = kept;
+    return stream->state == STREAM_PAUSED && !stream->paused_by_link;
 }
 
 int streams_resume(struct volley *volley, struct chosen *chosen)
@@ -193,7 +187,7 @@ int volley_resume(struct volley *volley, const struct selection *which, struct e
     int result = streams_choose_active(volley, which, &chosen, err);
     if (result < 0)
         return result;
-    streams_keep_paused(volley, &chosen, false);
+    streams_keep(volley, &chosen, is_paused_on_request);
     result = chosen.count > 0 ? streams_resume(volley, &chosen)
                               : err_set(err, -EBUSY, "no stream of these is paused");
     free(chosen.streams);

@@ -102,7 +102,9 @@ int streams_choose(const struct volley *volley, const struct selection *which, s
 /* Only those that are active; -EBUSY when there is none. */
 int streams_choose_active(struct volley *volley, const struct selection *which, struct chosen *chosen,
                           struct err *err);
-void streams_keep_active(const struct volley *volley, struct chosen *chosen);
+/* Leaves out those that are not wanted. */
+void streams_keep(const struct volley *volley, struct chosen *chosen,
+                  bool (*wanted)(const struct stream *stream));
 bool streams_are_on(const struct volley *volley, uint32_t port,
                     const struct chosen *chosen); /* any of them */
 /* An order for the parts of these streams to the queues of a port, or of all ports. */
@@ -132,8 +134,6 @@ void streams_stop(struct volley *volley, struct chosen *chosen, enum stream_stat
                   volley_done *done, void *context); /* takes chosen's memory */
 void streams_stop_as(struct volley *volley, const struct selection *which, enum stream_state state,
                      const char *reason, volley_done *done, void *context);
-/* Those that wait for their link (by_link), or those that were paused on request. */
-void streams_keep_paused(const struct volley *volley, struct chosen *chosen, bool by_link);
 int streams_pause(struct volley *volley, struct chosen *chosen, bool by_link, const char *reason);
 int streams_resume(struct volley *volley, struct chosen *chosen);
 
