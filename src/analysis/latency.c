@@ -32,21 +32,27 @@ int64_t latency_between(uint32_t sent_16ns, uint64_t received_ns)
     return (int64_t)units * (int64_t)unit + (int64_t)(received_ns & (unit - 1));
 }
 
+/* A clock that says "before it was sent" is counted as no time at all. */
+static uint64_t counted_as(int64_t delay_ns)
+{
+    return delay_ns > 0 ? (uint64_t)delay_ns : 0;
+}
+
 void latency_prefetch(const struct latency *latency, int64_t delay_ns)
 {
     __builtin_prefetch(&latency->delays, 1);
     __builtin_prefetch(&latency->jitter_16ths, 1);
-    histogram_prefetch(&latency->delays, delay_ns > 0 ? (uint64_t)delay_ns : 0);
+    histogram_prefetch(&latency->delays, counted_as(delay_ns));
 }
 
 void latency_prefetch_counter(const struct latency *latency, int64_t delay_ns)
 {
-    histogram_prefetch_counter(&latency->delays, delay_ns > 0 ? (uint64_t)delay_ns : 0);
+    histogram_prefetch_counter(&latency->delays, counted_as(delay_ns));
 }
 
 void latency_take(struct latency *latency, int64_t delay_ns)
 {
-    uint64_t delay = delay_ns > 0 ? (uint64_t)delay_ns : 0;
+    uint64_t delay = counted_as(delay_ns);
     latency->negative += delay_ns < 0;
     if (latency->delays.count != 0) {
         uint64_t change =
