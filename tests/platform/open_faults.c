@@ -24,6 +24,7 @@
 #include "engine/engine.h"
 #include "engine/receiver.h"
 #include "fact.h"
+#include "veth_engine.h"
 
 int __real_socket(int domain, int type, int protocol);
 int __real_bind(int fd, const struct sockaddr *address, socklen_t bytes);
@@ -187,33 +188,12 @@ static bool nothing_left(void)
 
 /* ---- sending and receiving a little, to see that a ring works ---- */
 
-static struct engine_facts facts_of(const char *interface)
-{
-    return (struct engine_facts){.interface = interface,
-                                 .ifindex = (int)if_nametoindex(interface),
-                                 .mtu = 1500,
-                                 .link_header_bytes = 14,
-                                 .fragments = true,
-                                 .copies_fragments = true,
-                                 .ends_here = true};
-}
-
-static const uint8_t header[14] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x88, 0xb5};
-
 static bool sends(struct engine *engine)
 {
     const struct engine_ops *ops = engine_ops(engine);
-    struct engine_frame frames[FRAMES];
     struct engine_result results[FRAMES];
-    struct engine_span span;
     uint64_t before = device_count("va", TX_PACKETS);
-    uint32_t count = ops->reserve(engine, FRAMES, &span), completed = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        memset(span.data + i * span.stride, 0, FRAME_BYTES);
-        memcpy(span.data + i * span.stride, header, sizeof header);
-        frames[i] = (struct engine_frame){.bytes = FRAME_BYTES, .segments = 1};
-    }
-    ops->commit(engine, frames, count);
+    uint32_t count = veth_put(engine, FRAMES, FRAME_BYTES), completed = 0;
     for (unsigned ms = 0; completed < count && ms < 5000 * slow_factor(); ms++) {
         ops->kick(engine);
         uint32_t got = ops->reap(engine, results, FRAMES);
@@ -229,7 +209,7 @@ static bool sends(struct engine *engine)
 static void take(void *context, const struct received *frames, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
-        *(unsigned *)context += memcmp(frames[i].frame, header, sizeof header) == 0;
+        *(unsigned *)context += memcmp(frames[i].frame, veth_header, sizeof veth_header) == 0;
 }
 
 /* `from`: a socket that is bound to the other end. */
@@ -239,7 +219,7 @@ static bool receives(struct receiver *receiver, int from)
     unsigned taken = 0;
     struct pollfd fd = {.fd = receiver_fd(receiver), .events = POLLIN};
     uint64_t until_ns = clock_monotonic_ns() + 5 * NS_PER_SECOND * slow_factor();
-    memcpy(frame, header, sizeof header);
+    memcpy(frame, veth_header, sizeof veth_header);
     for (unsigned i = 0; i < FRAMES; i++)
         send(from, frame, sizeof frame, 0);
     while (taken < FRAMES && clock_monotonic_ns() < until_ns) {
@@ -286,7 +266,7 @@ static bool refused_well(int code, const struct err *err, bool out_untouched)
 static void sender_in_turn(const char *name, const struct engine_wishes *wishes)
 {
     const struct engine_ops *ops = engine_find("txring");
-    struct engine_facts facts = facts_of("va");
+    struct engine_facts facts = veth_facts("va");
     unsigned refused = 0, served = 0, wrong = 0;
     for (unsigned call = 1;; call++) {
         struct engine *engine = NULL;
@@ -396,7 +376,7 @@ static bool refuses(const struct engine_facts *facts, const struct engine_wishes
 
 static void wishes_that_cannot_be(void)
 {
-    const struct engine_facts facts = facts_of("va");
+    const struct engine_facts facts = veth_facts("va");
     const struct engine_wishes good = {.largest_bytes = 1518, .segments = 1, .frames = 64};
     struct engine_facts gone = facts;
     struct engine_wishes wishes = good;
@@ -467,7 +447,7 @@ static bool never_grew(void)
 static void sender_short_of_memory(void)
 {
     const struct engine_ops *ops = engine_find("txring");
-    struct engine_facts facts = facts_of("va");
+    struct engine_facts facts = veth_facts("va");
     struct engine_wishes wishes = {
         .largest_bytes = 1518, .smallest_bytes = FRAME_BYTES, .segments = 1, .frames = 1024};
     struct engine *engine = NULL;

@@ -3,7 +3,6 @@
  * withdrawn, and the device sent what was completed and nothing else. */
 #include <errno.h>
 #include <inttypes.h>
-#include <net/if.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include "base/clock.h"
 #include "engine/engine.h"
 #include "fact.h"
+#include "veth_engine.h"
 
 enum { BATCH = 64, RESULTS = 16, FRAME_BYTES = 60, VNET_OFFSET = 42, REBINDS = 20 };
 
@@ -23,20 +23,9 @@ struct traffic {
     int trouble; /* of the last kick */
 };
 
-static struct engine_facts facts_of(const char *interface)
-{
-    return (struct engine_facts){.interface = interface,
-                                 .ifindex = (int)if_nametoindex(interface),
-                                 .mtu = 1500,
-                                 .link_header_bytes = 14,
-                                 .fragments = true,
-                                 .copies_fragments = true,
-                                 .ends_here = true};
-}
-
 static struct traffic open_traffic(const char *interface, const struct engine_wishes *wishes)
 {
-    struct engine_facts facts = facts_of(interface);
+    struct engine_facts facts = veth_facts(interface);
     struct traffic traffic = {.ops = engine_find("txring")};
     struct err err = {0};
     if (traffic.ops->open(&facts, wishes, &traffic.engine, &err) != 0) {
@@ -54,17 +43,7 @@ static struct engine_wishes wishes_of(uint32_t frames)
 
 static uint32_t put(struct traffic *traffic, uint32_t slots, uint32_t bytes)
 {
-    struct engine_frame frames[BATCH];
-    struct engine_span span;
-    uint32_t count = traffic->ops->reserve(traffic->engine, slots < BATCH ? slots : BATCH, &span);
-    for (uint32_t i = 0; i < count; i++) {
-        uint8_t *frame = span.data + i * span.stride;
-        memset(frame, 0, bytes);
-        memcpy(frame, "\2\0\0\0\0\2\2\0\0\0\0\1\x88\xb5", 14);
-        frames[i] = (struct engine_frame){.bytes = bytes, .segments = 1};
-    }
-    if (count > 0)
-        traffic->ops->commit(traffic->engine, frames, count);
+    uint32_t count = veth_put(traffic->engine, slots, bytes);
     traffic->committed += count;
     return count;
 }
@@ -232,7 +211,7 @@ static void interface_replaced(void)
         turn(&traffic);
         bool told = traffic.wait.kind == WAIT_NEVER && traffic.wait.reason == ENXIO;
         make_veth("vx", "vy");
-        struct engine_facts facts = facts_of("vx");
+        struct engine_facts facts = veth_facts("vx");
         traffic.ops->withdraw(traffic.engine);
         bool bound = traffic.ops->rebind(traffic.engine, &facts, &err) == 0;
         reap(&traffic);
@@ -244,7 +223,7 @@ static void interface_replaced(void)
     fact(good == REBINDS && traffic.withdrawn == REBINDS * 37 && traffic.completed == REBINDS * 23,
          "interface deleted and made anew %u times: ENXIO, rebound, no stale frame on the new one", good);
     run("ip link del vx");
-    struct engine_facts gone = facts_of("vx");
+    struct engine_facts gone = veth_facts("vx");
     struct err err = {0};
     gone.ifindex = 999999;
     fact(traffic.ops->rebind(traffic.engine, &gone, &err) == -ENODEV && err.text[0] != 0,

@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <linux/if_packet.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 
 #include "engine/engine.h"
 #include "fact.h"
+#include "veth_engine.h"
 
 enum { MTU = 1500, FRAME_BYTES = 60, LONGEST = 1514, CHARGE = 832 };
 
@@ -61,13 +61,12 @@ struct opened {
     int code, fd;
 };
 
+/* A device that takes fragments as they are, and that may stand on others. */
 static struct engine_facts facts_of(const char *interface)
 {
-    return (struct engine_facts){.interface = interface,
-                                 .ifindex = (int)if_nametoindex(interface),
-                                 .mtu = MTU,
-                                 .link_header_bytes = 14,
-                                 .fragments = true};
+    struct engine_facts facts = veth_facts(interface);
+    facts.copies_fragments = facts.ends_here = false;
+    return facts;
 }
 
 static struct engine_wishes wishes_of(uint32_t frames)
@@ -451,13 +450,8 @@ static void without_privilege_socket_memory_is_what_everyone_gets(void)
 
 static void put(const struct opened *opened, uint32_t slots)
 {
-    struct engine_span span;
-    struct engine_frame frame = {.bytes = FRAME_BYTES, .segments = 1};
-    while (slots-- > 0 && ops()->reserve(opened->engine, 1, &span) == 1) {
-        memset(span.data, 0, FRAME_BYTES);
-        memcpy(span.data, "\2\0\0\0\0\2\2\0\0\0\0\1\x88\xb5", 14);
-        ops()->commit(opened->engine, &frame, 1);
-    }
+    for (uint32_t count = 1; slots > 0 && count > 0; slots -= count)
+        count = veth_put(opened->engine, slots, FRAME_BYTES);
 }
 
 static struct engine_wait turn(const struct opened *opened)

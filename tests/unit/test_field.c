@@ -59,6 +59,16 @@ static int read_into(const char *header, const char *name, const char *text, str
     return result;
 }
 
+static struct field_value must_read(const char *header, const char *name, const char *text)
+{
+    struct field_value value = {0};
+    struct err err = {0};
+    if (read_into(header, name, text, &value, &err) != 0)
+        fail_msg("%s: %s", text, err.text);
+    assert_int_equal(value.given, GIVEN_VALUE);
+    return value;
+}
+
 static void numbers_flags_and_addresses_are_read(void **state)
 {
     static const struct {
@@ -84,11 +94,7 @@ static void numbers_flags_and_addresses_are_read(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct field_value value = {0};
-        struct err err = {0};
-        if (read_into(rows[i].header, rows[i].name, rows[i].text, &value, &err) != 0)
-            fail_msg("%s: %s", rows[i].text, err.text);
-        assert_int_equal(value.given, GIVEN_VALUE);
+        struct field_value value = must_read(rows[i].header, rows[i].name, rows[i].text);
         assert_true(value.number == rows[i].number);
     }
 }
@@ -107,11 +113,7 @@ static void the_long_ones_are_bytes(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct field_value value = {0};
-        struct err err = {0};
-        if (read_into(rows[i].header, rows[i].name, rows[i].text, &value, &err) != 0)
-            fail_msg("%s: %s", rows[i].text, err.text);
-        assert_int_equal(value.given, GIVEN_VALUE);
+        struct field_value value = must_read(rows[i].header, rows[i].name, rows[i].text);
         assert_int_equal(value.length, rows[i].length);
         assert_memory_equal(value.bytes, rows[i].bytes, rows[i].length);
         field_value_fini(&value);
