@@ -216,14 +216,11 @@ def bare_ring(build, size):
 
 def contenders_of(job, namespace, build, directory):
     both = sorted({*FIRST, *OTHERS})[:2]
-    size, varying, segments, queues = job["size"], job["varying"], job.get("segments"), job.get("queues", 1)
-    extra = VARY if varying else 'offload = "udp-segment";' if segments else "split = true;" if queues > 1 else ""
-    port = ("qdisc = true; " if segments else "") + f"cpus = {both[:queues]};"
+    size, queues = job["size"], job.get("queues", 1)
     one = f"cpus = {FIRST};"
-    if job.get("streams"):
-        extra = f"copies = {job['streams']};"
-    label = "volleyd" + (f" {job['streams']:,} streams" if job.get("streams") else "") + (" varying" if varying else " segments" if segments else f" {queues} queues" if queues > 1 else "")
-    found = [Volleyd(label, build, namespace, TEMPLATE.format(queues=queues, port=port, size=size, extra=extra), directory, both[:queues])]
+    found = [Volleyd(job.get("name", "volleyd"), build, namespace,
+                     TEMPLATE.format(queues=queues, port=job.get("port", "") + f"cpus = {both[:queues]};", size=size, extra=job.get("stream", "")),
+                     directory, both[:queues])]
     for other in job["against"]:
         if other.isdecimal():
             copies = f"copies = {other};"
@@ -237,7 +234,7 @@ def contenders_of(job, namespace, build, directory):
             found.append(Process("two bare rings", ["sh", "-c", " & ".join(
                 f"taskset -c {cpu} {' '.join(bare_ring(build, size))}" for cpu in both) + " & wait"], both))
         elif other == "trafgen" and shutil.which("trafgen"):
-            found.append(Process("trafgen", ["trafgen", "-i", trafgen_file(directory, size, varying), "-o", "gen0", "-P", "1", "-q"]))
+            found.append(Process("trafgen", ["trafgen", "-i", trafgen_file(directory, size, job.get("stream") == VARY), "-o", "gen0", "-P", "1", "-q"]))
         elif other == "tcpreplay" and shutil.which("tcpreplay"):
             found.append(Process("tcpreplay", ["tcpreplay", "--topspeed", "-K", "--loop", "0", "-i", "gen0",
                                                pcap_file(directory, build, found[0].file, size)]))
@@ -250,20 +247,21 @@ def contenders_of(job, namespace, build, directory):
     return found
 
 
+# name, port and stream: of ours, beside what TEMPLATE says.
 JOBS = [
-    {"key": "veth static 64", "device": "veth", "size": 64, "varying": False, "against": ["trafgen", "bare", "tcpreplay", "testpmd"],
+    {"key": "veth static 64", "device": "veth", "size": 64, "against": ["trafgen", "bare", "tcpreplay", "testpmd"],
      "goals": {"trafgen": 1.30, "bare ring": 0.97}},
-    {"key": "ifb static 64", "device": "ifb", "size": 64, "varying": False, "against": ["trafgen", "bare", "tcpreplay"],
+    {"key": "ifb static 64", "device": "ifb", "size": 64, "against": ["trafgen", "bare", "tcpreplay"],
      "goals": {"trafgen": 1.15, "bare ring": 0.97}},
-    {"key": "veth static 512", "device": "veth", "size": 512, "varying": False, "against": ["trafgen", "bare"], "goals": {}},
-    {"key": "veth static 1518", "device": "veth", "size": 1518, "varying": False, "against": ["trafgen", "bare"], "goals": {}},
-    {"key": "veth varying 64", "device": "veth", "size": 64, "varying": True, "against": ["volleyd", "trafgen"],
+    {"key": "veth static 512", "device": "veth", "size": 512, "against": ["trafgen", "bare"], "goals": {}},
+    {"key": "veth static 1518", "device": "veth", "size": 1518, "against": ["trafgen", "bare"], "goals": {}},
+    {"key": "veth varying 64", "device": "veth", "size": 64, "name": "volleyd varying", "stream": VARY, "against": ["volleyd", "trafgen"],
      "goals": {"volleyd": 0.93, "trafgen": 1.40}},
-    {"key": "veth UDP segments 64", "device": "veth", "size": 64, "varying": False, "segments": True, "against": ["trafgen"],
-     "goals": {"trafgen": 2.0}, "no_device_segmentation": True},
-    {"key": "ifb two queues", "device": "ifb", "size": 64, "varying": False, "queues": 2, "against": ["volleyd", "two bare"],
-     "goals": {"volleyd": 1.8}, "figure": "pps"},
-    {"key": "veth many streams 64", "device": "veth", "size": 64, "varying": False, "streams": 10000,
+    {"key": "veth UDP segments 64", "device": "veth", "size": 64, "name": "volleyd segments", "stream": 'offload = "udp-segment";',
+     "port": "qdisc = true; ", "against": ["trafgen"], "goals": {"trafgen": 2.0}, "no_device_segmentation": True},
+    {"key": "ifb two queues", "device": "ifb", "size": 64, "name": "volleyd 2 queues", "queues": 2, "stream": "split = true;",
+     "against": ["volleyd", "two bare"], "goals": {"volleyd": 1.8}, "figure": "pps"},
+    {"key": "veth many streams 64", "device": "veth", "size": 64, "name": "volleyd 10,000 streams", "stream": "copies = 10000;",
      "against": ["volleyd", "10", "100", "1000"], "goals": {"volleyd": 0.80}},
 ]
 
