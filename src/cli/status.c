@@ -74,12 +74,29 @@ static void print_ring(const json_t *port)
            field_u64(port, "queues"));
 }
 
+static void print_cpus(const json_t *port)
+{
+    size_t index;
+    const json_t *cpu;
+    FIELD_EACH(port, "cpus", index, cpu)
+    {
+        long long number = json_integer_value(cpu);
+        if (number < 0)
+            printf("%s", index == 0 ? "  CPUs: any" : ", any");
+        else
+            printf("%s%lld", index == 0 ? "  CPUs: " : ", ", number);
+    }
+    if (index > 0)
+        putchar('\n');
+}
+
 static void print_port_details(const json_t *port)
 {
     char text[400];
     printf("\n%s: engine %s, %s pacing, MTU %" PRIu64 "\n", field_text(port, "name"),
            field_text(port, "engine"), field_text(port, "pacing"), field_u64(port, "mtu"));
     print_ring(port);
+    print_cpus(port);
     if (*field_text(port, "path") != '\0')
         printf("  path: %s\n", output_clean(field_text(port, "path"), text, sizeof text));
 }

@@ -496,8 +496,9 @@ static bool read_cpus(struct reader *reader, const struct key *key, const struct
     int cpus[QUEUES_MAX];
     size_t count = 0;
     bool right = true;
+    bool any = node->kind == NODE_TEXT && strcmp(node->text, "any") == 0;
     for (size_t i = 0; i < QUEUES_MAX; i++)
-        cpus[i] = -1;
+        cpus[i] = any ? CPU_ANY : CPU_AUTO;
     if (node->kind == NODE_LIST && node->children > QUEUES_MAX) {
         complain(reader->complaints, node, "names %zu CPUs; at most %d queues can be pinned", node->children,
                  QUEUES_MAX);
@@ -506,7 +507,7 @@ static bool read_cpus(struct reader *reader, const struct key *key, const struct
     if (node->kind == NODE_LIST) {
         NODE_EACH(member, node)
         right &= read_cpu(reader, key, member, &cpus[count++]);
-    } else if (node->kind != NODE_TEXT || strcmp(node->text, "any") != 0) {
+    } else if (!any && (node->kind != NODE_TEXT || strcmp(node->text, "auto") != 0)) {
         right = read_cpu(reader, key, node, &cpus[0]);
     }
     if (right)
@@ -549,7 +550,8 @@ static const struct type a_choice_bool = {"one of the words in quotes", read_cho
 static const struct type flags = {"words in quotes, in a list", read_flags};
 static const struct type texts = {"texts in quotes, in a list", read_texts};
 static const struct type rates = {"a list of rates such as ( \"10%\", \"20%\" )", read_rates};
-static const struct type cpus_or_any = {"a list of CPU numbers such as [ 2, 3 ], or \"any\"", read_cpus};
+static const struct type some_cpus = {"a list of CPU numbers such as [ 2, 3 ], \"auto\" or \"any\"",
+                                      read_cpus};
 static const struct type a_template = {"a template's name in quotes, or a list of layers", read_template};
 static const struct type elsewhere = {"see there", read_elsewhere};
 
@@ -649,8 +651,10 @@ static const struct key port_keys[] = {
      .doc = "How frames are handed to the kernel."},
     {"queues", &a_u32, AT(port_spec, queues), .given = NONE, .fallback = "1", .least = 1, .most = QUEUES_MAX,
      .doc = "Rings, each with a worker thread."},
-    {"cpus", &cpus_or_any, AT(port_spec, cpus), .given = NONE, .fallback = "any", .most = 4095,
-     .doc = "The CPU of each queue's thread, in order."},
+    {"cpus", &some_cpus, AT(port_spec, cpus), .given = NONE, .fallback = "auto", .most = 4095,
+     .doc = "The CPU of each queue's thread, in order. auto: the allowed CPUs with the fewest such threads, "
+            "near the "
+            "card. any: threads may be moved, and then overtake their own frames."},
     {"pacing", &a_choice, AT(port_spec, pacing), .given = NONE, .fallback = "balanced", .choices = pacings,
      .doc = "What is spent to be on time: precise spins, balanced spins shortly, economy sleeps."},
     {"max_burst", &a_u32, AT(port_spec, max_burst), .given = NONE, .fallback = "32", .least = 1,

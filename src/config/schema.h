@@ -29,11 +29,13 @@ struct safety_spec {
     uint64_t max_duration_ns;
 };
 
+enum { CPU_AUTO = -1, CPU_ANY = -2 };
+
 struct port_spec {
     const struct node *at;
     const char *name, *interface, *engine;
     uint32_t queues;
-    int cpus[QUEUES_MAX]; /* -1: not pinned */
+    int cpus[QUEUES_MAX]; /* a number, CPU_AUTO or CPU_ANY */
     enum pacing pacing;
     uint32_t max_burst;
     uint64_t late_ns, drain_ns, link_delay_ns;

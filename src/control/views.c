@@ -133,6 +133,14 @@ static json_t *view_receiver(const struct port_row *row)
 static const char *const pacing_names[] = {
     [PACING_BALANCED] = "balanced", [PACING_PRECISE] = "precise", [PACING_ECONOMY] = "economy"};
 
+static json_t *view_cpus(const struct port_row *row)
+{
+    json_t *array = json_array();
+    for (uint32_t i = 0; row->armed && i < row->plan->spec->queues; i++)
+        json_array_append_new(array, json_integer(row->cpus[i]));
+    return array;
+}
+
 static json_t *view_ring(const struct port_row *row)
 {
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "version", number(row->plan->spec->ring_version),
@@ -149,6 +157,7 @@ json_t *view_port_status(const struct port_row *row)
                 {"speed_bit", row->speed_bit}, {"queues", row->plan->spec->queues});
     json_object_set_new(object, "mac", text(units_format_mac(row->mac, mac, sizeof mac)));
     json_object_set_new(object, "pacing", text(pacing_names[row->plan->spec->pacing]));
+    json_object_set_new(object, "cpus", view_cpus(row));
     json_object_set_new(object, "ring", view_ring(row));
     json_object_set_new(object, "path", text(row->path));
     json_object_set_new(object, "warning", text(row->warning));
@@ -278,8 +287,9 @@ const char view_types[] =
     "# state: idle, armed, running, paused, done, failed.\n"
     "type StreamCounters (name: string, port: string, state: string, reason: string,\n" COUNTS ",\n"
     "  requested: string, achieved: Rates, average: Rates, receive: []Received)\n\n"
+    "# cpus: that each queue's thread keeps, -1 where it may be moved; none until the port is armed.\n"
     "type PortStatus (name: string, interface: string, engine: string, state: string, reason: string,\n"
-    "  ifindex: int, mtu: int, speed_bit: int, mac: string, queues: int, pacing: string,\n"
+    "  ifindex: int, mtu: int, speed_bit: int, mac: string, queues: int, cpus: []int, pacing: string,\n"
     "  ring: (version: int, frames: int, frame_size: int, block_size: int, blocks: int,\n"
     "    socket_memory: int),\n"
     "  path: string, warning: string,\n"

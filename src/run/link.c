@@ -298,6 +298,20 @@ bool link_picks_queue_by_cpu(const char *name)
     return read && strpbrk(mask, "123456789abcdef") != NULL; /* else "0", or "00,00000000" */
 }
 
+int link_node(const char *name)
+{
+    char path[sizeof "/sys/class/net//device/numa_node" + IFNAMSIZ];
+    int node = -1;
+    snprintf(path, sizeof path, "/sys/class/net/%s/device/numa_node", name);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return -1;
+    if (fscanf(file, "%d", &node) != 1)
+        node = -1;
+    fclose(file);
+    return node;
+}
+
 /* ---- ethtool netlink ---- */
 
 static int take_family(const struct nlmsghdr *header, void *context)

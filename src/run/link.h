@@ -52,6 +52,9 @@ int link_taps(int ifindex);
  * Else a hash of each frame's flow picks. False where /sys does not say. */
 bool link_picks_queue_by_cpu(const char *name);
 
+/* The memory node that the card is at; -1: none, or nobody knows. */
+int link_node(const char *name);
+
 /* Tells of changes: something about an interface of this name or index has changed; read it again. */
 struct link_watch;
 typedef void link_changed(void *context, const char *name, int ifindex);

@@ -463,7 +463,7 @@ static int open_on_cpu(struct port *port, uint32_t queue, struct err *err)
     struct engine_facts facts = engine_facts(port);
     struct engine_wishes wishes = engine_wishes(port);
     cpu_set_t before, wanted;
-    int cpu = port->planned->spec->cpus[queue];
+    int cpu = port->queues[queue].cpu;
     bool moved = cpu >= 0 && sched_getaffinity(0, sizeof before, &before) == 0;
     if (moved) {
         CPU_ZERO(&wanted);
@@ -482,7 +482,7 @@ static int start_worker(struct port *port, uint32_t i, struct err *err)
     char name[16];
     snprintf(name, sizeof name, "%.11s/%u", spec->name, i % QUEUES_MAX);
     struct worker_wishes wishes = {.name = name,
-                                   .cpu = spec->cpus[i],
+                                   .cpu = port->queues[i].cpu,
                                    .pacing = spec->pacing,
                                    .confine = port->confine,
                                    .addressed = spec->cooked,
@@ -558,6 +558,9 @@ int port_arm(struct port *port, struct err *err)
     port_disarm(port);
     if (!port->ops->without_interface)
         link_read_abilities(port->facts.ifindex, &port->abilities);
+    int node = port->ops->without_interface ? -1 : link_node(port->planned->spec->interface);
+    for (uint32_t i = 0; i < port->queue_count; i++)
+        port->queues[i].cpu = places_take(port->hooks.places, port->planned->spec->cpus[i], node);
     for (uint32_t i = 0; i < port->queue_count; i++)
         if ((result = open_on_cpu(port, i, err)) < 0 || (result = start_worker(port, i, err)) < 0)
             goto fail;
@@ -592,6 +595,8 @@ void port_disarm(struct port *port)
         if (queue->engine != NULL)
             port->ops->close(queue->engine);
         queue->engine = NULL;
+        places_give(port->hooks.places, queue->cpu);
+        queue->cpu = -1;
     }
     port->armed = false;
     port->parking = UNPARKED;
@@ -677,7 +682,7 @@ int port_new(struct ev_loop *loop, const struct plan *plan, uint32_t index, cons
     port->queues = calloc(port->queue_count, sizeof *port->queues);
     int result = port->queues != NULL ? 0 : err_set(err, -ENOMEM, "out of memory");
     for (uint32_t i = 0; result == 0 && i < port->queue_count; i++)
-        port->queues[i].port = port;
+        port->queues[i] = (struct queue){.port = port, .cpu = -1};
     if (result < 0) {
         port_free(port);
         return result;

@@ -6,6 +6,7 @@
 
 #include "plan/plan.h"
 #include "run/link.h"
+#include "run/places.h"
 #include "run/run.h"
 #include "run/worker.h"
 
@@ -19,6 +20,7 @@ struct port_hooks {
     void (*regained)(void *context, struct port *port);
     void (*state_changed)(void *context, struct port *port);
     void *context;
+    struct places *places; /* of the threads of all ports */
 };
 
 enum { LEAVING_MAX = 8 };
@@ -26,6 +28,7 @@ enum { LEAVING_MAX = 8 };
 struct queue {
     struct port *port;
     struct engine *engine;                 /* owned; NULL: not armed */
+    int cpu;                               /* that its thread keeps; -1: none */
     uint64_t progress;                     /* its worker's last sign of life */
     struct worker *worker;                 /* owned; NULL: not armed */
     struct sendloop *loop;                 /* owned; the worker has it */

@@ -87,6 +87,9 @@ static void fill_link(const struct port *port, struct port_row *row)
     row->ring_block_size = port->caps.block_size;
     row->ring_blocks = port->caps.blocks;
     row->socket_memory = port->caps.socket_memory;
+    row->armed = true;
+    for (uint32_t i = 0; i < port->queue_count; i++)
+        row->cpus[i] = port->queues[i].cpu;
     snprintf(row->path, sizeof row->path, "%s", port->caps.path);
 }
 

@@ -658,7 +658,8 @@ struct port_hooks volley_hooks(struct volley *volley)
                                .lost = on_lost,
                                .regained = on_regained,
                                .state_changed = on_state_changed,
-                               .context = volley};
+                               .context = volley,
+                               .places = &volley->places};
 }
 
 static int make_ports(struct volley *volley, struct err *err)

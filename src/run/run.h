@@ -68,6 +68,8 @@ struct port_row {
     uint8_t mac[6];
     uint32_t ring_slots, ring_frame_size, ring_block_size, ring_blocks;
     uint64_t socket_memory;
+    bool armed;                   /* else what follows is nothing yet */
+    int cpus[QUEUES_MAX];         /* that the queues' threads keep; -1: they may be moved */
     char path[ENGINE_PATH_BYTES]; /* chosen fast paths with reasons */
     bool receiving;
     uint64_t received, overrun, foreign_received, pause_received;

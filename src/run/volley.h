@@ -56,6 +56,7 @@ struct volley {
     bool confine;
     struct link_watch *links;
     struct port **ports;
+    struct places places;
     uint64_t *loaded_run; /* per port: the run whose nonce its sendloops carry; 0: not loaded */
     struct stream *streams;
 

@@ -75,7 +75,7 @@ static void a_port_has_the_documented_defaults(void **state)
     assert_string_equal(port->engine, "txring");
     assert_int_equal(port->queues, 1);
     for (size_t i = 0; i < QUEUES_MAX; i++)
-        assert_int_equal(port->cpus[i], -1);
+        assert_int_equal(port->cpus[i], CPU_AUTO);
     assert_int_equal(port->pacing, PACING_BALANCED);
     assert_int_equal(port->max_burst, 32);
     assert_int_equal(port->late_ns, 10000000);
@@ -127,7 +127,7 @@ static void every_port_key_has_its_field(void **state)
     assert_int_equal(port->queues, 3);
     assert_int_equal(port->cpus[0], 2);
     assert_int_equal(port->cpus[1], 3);
-    assert_int_equal(port->cpus[2], -1);
+    assert_int_equal(port->cpus[2], CPU_AUTO);
     assert_int_equal(port->pacing, PACING_PRECISE);
     assert_int_equal(port->max_burst, 64);
     assert_int_equal(port->late_ns, 1000000);
