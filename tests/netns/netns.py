@@ -260,8 +260,10 @@ class Daemon:
 
 
 def config(streams, ports=None, allow=("east0", "west0"), templates="", safety="", stream_defaults=""):
-    """A configuration with the template `plain` (Ethernet, IPv4, UDP to west) and a port east on east0."""
-    ports = ports or '{ name = "east"; interface = "east0"; }'
+    """A configuration with the template `plain` (Ethernet, IPv4, UDP to west) and a port east on east0.
+
+    Its `late` is far above any stall, so that nothing is missed and all must arrive, on a busy machine as well."""
+    ports = ports or '{ name = "east"; interface = "east0"; late = "10s"; }'
     patterns = ", ".join(f'"{a}"' for a in allow)
     return f"""safety = {{ allow = [ {patterns} ]; {safety} }};
 ports = ( {ports} );

@@ -3,11 +3,11 @@
 
 import os
 import signal
-import subprocess
 import threading
 
 import netns
 import pytest
+from capture import Capture
 
 
 def test_a_count_arrives_exactly(net):
@@ -56,10 +56,8 @@ def test_every_frame_is_what_the_configuration_says(net):
     scapy = pytest.importorskip("scapy.all")
     east, west = net.space(), net.space()
     east.veth("east0", west, "west0")
-    capture = os.path.join("/tmp", f"volleyd-capture-{os.getpid()}.pcap")
-    dump = net.process(west, ["tcpdump", "-i", "west0", "-w", capture, "-U", "--immediate-mode", "-Z", "root"],
-                       stderr=subprocess.PIPE)
-    assert b"listening" in dump.stderr.readline()
+    path = os.path.join("/tmp", f"volleyd-capture-{os.getpid()}.pcap")
+    seen = Capture(net, west, "west0", path)
     daemon = net.daemon(east, netns.config(
         '''{ name = "s"; port = "east"; template = "tagged"; rate = "2kpps"; count = 500; size = 100; payload = { text = "volley"; };
            vary = ( { field = "ipv4.dst"; op = "increment"; from = "198.19.0.1"; to = "198.19.0.100"; },
@@ -67,11 +65,9 @@ def test_every_frame_is_what_the_configuration_says(net):
         templates=f'''tagged = ( {{ ethernet = {{ dst = "{netns.WEST_MAC}"; }}; }}, {{ vlan = {{ id = 100; pcp = 5; }}; }},
           {{ ipv4 = {{ src = "198.18.0.1"; dst = "198.19.0.1"; dscp = 46; ttl = 9; }}; }}, {{ udp = {{ src = 1; dst = 7; }}; }} );'''))
     daemon.run_to_end()
-    netns.wait_until(lambda: len(scapy.rdpcap(capture)) >= 500, 10, "all frames in the capture")
-    dump.send_signal(signal.SIGINT)
-    dump.wait()
-    frames = scapy.rdpcap(capture)
-    os.unlink(capture)
+    seen.frames(500)
+    frames = scapy.rdpcap(path)
+    os.unlink(path)
     assert len(frames) == 500
     for i, frame in enumerate(frames):
         assert (frame.src, frame.dst, len(frame)) == (netns.EAST_MAC, netns.WEST_MAC, 96)
@@ -103,7 +99,7 @@ def test_several_queues_send_an_exact_total(net):
     east, west = net.pair(queues=2)
     daemon = net.daemon(east, netns.config(
         '{ name = "s"; port = "east"; template = "plain"; rate = "max"; count = 100001; split = true; }',
-        ports='{ name = "east"; interface = "east0"; queues = 2; }'))
+        ports='{ name = "east"; interface = "east0"; queues = 2; late = "10s"; }'))
     result = daemon.run_to_end()
     assert west.counter("west0", "rx_packets") == result["streams"][0]["completed"] == 100001
     assert len(result["ports"][0]["queues"]) == 2
@@ -199,3 +195,32 @@ def test_many_readers_see_balanced_accounts(net):
         reader.join()
     daemon.call("Stop")
     assert not failures, failures[0]
+
+
+def allowed_cpus(pid):
+    """Of each thread, by its name: the CPUs that the kernel lets it run on, such as "0-3"."""
+    threads = {}
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/status", encoding="ascii") as status:
+            fields = dict(line.rstrip("\n").split(":\t") for line in status if ":\t" in line)
+        threads[fields["Name"]] = fields["Cpus_allowed_list"]
+    return threads
+
+
+def test_each_queue_keeps_a_cpu(net):
+    """One that is moved overtakes its own frames. As many queues as CPUs: each has one of its own; what is asked for is kept."""
+    usable = sorted(os.sched_getaffinity(0))
+    east, _ = net.pair(queues=len(usable))
+    for cpus, wanted in (("", usable[::-1]), (f"cpus = {usable[0]};", [usable[0], *usable[:0:-1]]), ('cpus = "any";', [-1] * len(usable))):
+        daemon = net.daemon(east, netns.config('{ name = "s"; port = "east"; template = "plain"; rate = "1kpps"; duration = "forever"; split = true; }',
+                                               ports=f'{{ name = "east"; interface = "east0"; queues = {len(usable)}; {cpus} }}'))
+        assert daemon.call("GetStatus")["ports"][0]["cpus"] == []
+        daemon.call("Start")
+        assert sorted(daemon.call("GetStatus")["ports"][0]["cpus"]) == sorted(wanted)
+        of_threads = allowed_cpus(daemon.pid())
+        assert [of_threads[f"east/{i}"] for i in range(len(usable))] == [
+            of_threads["volleyd"] if cpu < 0 else str(cpu) for cpu in daemon.call("GetStatus")["ports"][0]["cpus"]], of_threads
+        shown = daemon.ctl("status", "east", check=0).stdout
+        assert f"CPUs: {'any' if wanted[0] < 0 else ''}" in shown
+        daemon.call("Stop")
+        daemon.stop()

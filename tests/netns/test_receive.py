@@ -4,12 +4,13 @@
 import os
 import shutil
 import socket
-import time
 
 import netns
 import pytest
+from capture import Capture
 
-PORTS = '''{ name = "east"; interface = "east0"; receive = true; }, { name = "west"; interface = "west0"; receive = true; }'''
+PORTS = '''{ name = "east"; interface = "east0"; receive = true; late = "10s"; },
+           { name = "west"; interface = "west0"; receive = true; late = "10s"; }'''
 STREAM = '{{ name = "s"; port = "east"; template = "plain"; size = 100; rate = "{rate}"; count = {count}; expect = [ "west" ]; tolerance = "100%"; {more} }}'
 
 
@@ -173,15 +174,11 @@ def test_frames_of_an_earlier_run_are_foreign(net):
     if shutil.which("tcpreplay") is None:
         pytest.skip("tcpreplay is not installed")
     daemon, tester, _ = bridged(net, stream(300))
-    capture = os.path.join(daemon.directory, "earlier.pcap")
-    dump = net.process(tester, ["tcpdump", "-i", "west0", "-Q", "in", "-w", capture, "-U", "--immediate-mode", "-Z", "root"], stderr=-1)
-    assert b"listening" in dump.stderr.readline()
+    earlier = Capture(net, tester, "west0", os.path.join(daemon.directory, "earlier.pcap"))
     daemon.run_to_end()
-    time.sleep(0.2)
-    dump.terminate()
-    dump.wait()
+    earlier.frames(300)
     daemon.call("Start")
-    tester.sh(f"tcpreplay -q --topspeed -i east0 {capture}", check=False)
+    tester.sh(f"tcpreplay -q --topspeed -i east0 {earlier.path}", check=False)
     netns.wait_until(lambda: daemon.counters()["run"]["state"] == "ended", 20, "the run's end")
     row = row_of(daemon.call("Report"))
     assert (row["received"], row["duplicates"], row["lost"]) == (300, 0, 0)

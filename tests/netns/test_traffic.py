@@ -7,15 +7,13 @@ skipped when others keep every core busy."""
 
 import collections
 import math
-import signal
-import struct
-import subprocess
 import time
 from fractions import Fraction
 
 import machine
 import netns
 import pytest
+from capture import Capture
 
 PATIENT = '{ name = "east"; interface = "east0"; late = "10s"; speed = "100Mbit"; }'
 STREAM = '{{ name = "{name}"; port = "east"; template = "plain"; {keys} }}'
@@ -139,35 +137,6 @@ def test_poisson_is_random_with_its_mean_and_its_seed(net):
 # ---- what the peer sees, frame by frame ----
 
 UDP_DST, IP_DST = 36, 30  # in an Ethernet frame without a tag
-
-
-class Capture:
-    """All frames that arrive at an interface, with nanosecond time stamps of their arrival."""
-
-    def __init__(self, net, space, interface, path):
-        self.path = path
-        self.dump = net.process(space, ["tcpdump", "-i", interface, "-Q", "in", "-w", path, "-U", "--immediate-mode", "-B", "65536",
-                                        "--time-stamp-precision=nano", "-Z", "root", "udp"], stderr=subprocess.PIPE)
-        assert b"listening" in self.dump.stderr.readline()
-
-    def frames(self, count):
-        """(ns, bytes) of each; waits until so many are there."""
-        netns.wait_until(lambda: len(self.read()) >= count, 10, f"{count} frames in the capture")
-        self.dump.send_signal(signal.SIGINT)
-        self.dump.wait()
-        return self.read()
-
-    def read(self):
-        with open(self.path, "rb") as file:
-            data = file.read()
-        frames, at = [], 24
-        while at + 16 <= len(data):
-            seconds, ns, length, _ = struct.unpack_from("<IIII", data, at)
-            if at + 16 + length > len(data):
-                break
-            frames.append((seconds * 10**9 + ns, data[at + 16:at + 16 + length]))
-            at += 16 + length
-        return frames
 
 
 def captured(net, tmp_path, streams, count=None, **keywords):

@@ -13,7 +13,7 @@ FRAMES = 400
 ERRORS = 99
 STREAMS = f'{{ name = "s"; port = "east"; template = "plain"; rate = "500pps"; count = {FRAMES}; }}'
 MORE = STREAMS + ', { name = "late"; port = "east"; template = "plain"; size = 512; rate = "500pps"; count = 100; split = true; }'
-PORTS = '{ name = "east"; interface = "east0"; queues = 2; }'
+PORTS = '{ name = "east"; interface = "east0"; queues = 2; late = "10s"; }'
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed; on Debian: apt-get install valgrind"),
