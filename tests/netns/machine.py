@@ -7,6 +7,23 @@ import time
 BUSY = "others keep every core busy"
 
 
+class Others:
+    """How many cores were busy for neither the daemon nor this process and its children that have ended, since this was made."""
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+        self.began, self.before = time.monotonic(), self.busy_s()
+
+    def busy_s(self):
+        with open("/proc/stat", encoding="ascii") as stat:
+            user, nice, system, _, _, irq, softirq, steal = map(int, stat.readline().split()[1:9])
+        ticks = user + nice + system + irq + softirq + steal
+        return ticks / os.sysconf("SC_CLK_TCK") - sum(os.times()[:4]) - self.daemon.cpu_seconds()
+
+    def cores(self):
+        return (self.busy_s() - self.before) / (time.monotonic() - self.began)
+
+
 def share_of_a_core(seconds=0.05):
     """How much of a core a thread that only spins gets, by its own clock and by the wall's."""
     wall, own = time.monotonic(), time.thread_time()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Clients that mean harm, while 200,000 frames a second leave: the rate stays within 1 % of what it was a moment before, and others'
-answers under 50 ms at p99. On a machine that cannot do this undisturbed, before or after, nothing is judged."""
+answers under 50 ms at p99. On a machine that cannot do this undisturbed, before or after, or that others use meanwhile,
+nothing is judged."""
 
 import multiprocessing
 import os
@@ -8,6 +9,7 @@ import random
 import socket
 import time
 
+import machine
 import netns
 import pytest
 
@@ -189,13 +191,15 @@ def judge(watch, act, daemon):
     """None when they cost nothing; else why that could not be said. Chances are repeated, as a neighbour's work comes and goes."""
     before, story = watch.look(), []
     for _ in range(ROUNDS):
+        others = machine.Others(daemon)
         seen = disturbed(watch, act, daemon)
-        story.append(f"{text_of(before)}; with them {text_of(seen)}")
+        busy = others.cores()
+        story.append(f"{text_of(before)}; with them {text_of(seen)}; others on {busy:.2f} cores")
         print(story[-1])
-        if is_off(before):
-            return f"this machine is busy: {text_of(before)} undisturbed"
-        if abs(seen[0] - before[0]) <= before[0] / 100 and seen[1] < 0.050:
+        if not is_off(before) and abs(seen[0] - before[0]) <= before[0] / 100 and seen[1] < 0.050:
             return None
+        if is_off(before) or busy > 0.25:
+            return f"this machine is busy: {text_of(before)} undisturbed, others on {busy:.1f} cores"
         before = watch.look()
     assert is_off(before), "\n".join(story)
     return f"this machine is busy: {text_of(before)} undisturbed"
@@ -204,7 +208,7 @@ def judge(watch, act, daemon):
 @pytest.mark.parametrize("act", ACTS.values(), ids=ACTS.keys())
 def test_hostile_clients_cost_no_frames_and_no_time(net, act):
     east, west = net.pair()
-    daemon = net.daemon(east, netns.config(STREAMS))
+    daemon = net.daemon(east, netns.config(STREAMS, ports='{ name = "east"; interface = "east0"; }'))
     daemon.call("Start")
     netns.wait_until(lambda: daemon.stream_row("s")["completed"] > RATE / 10, 10, "frames")
     watch = Watch(west, daemon)
