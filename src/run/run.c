@@ -27,6 +27,11 @@ const char *const verdict_names[] = {"none", "passed", "unmet", "invalid"};
 enum { START_AHEAD_NS = 300000 };
 #define TICK_S 0.1
 
+/* The kernel's tick comes at multiples of a millisecond (HZ 1000, 250, 100: tick_setup_device(),
+ * kernel/time/tick-common.c) and takes 10 µs and more. A rate that divides a millisecond meets every tick or
+ * none: none when its frames are due shortly before it. */
+enum { MILLISECOND_NS = 1000000, BEFORE_TICK_NS = 15000 };
+
 void volley_say(struct volley *volley, const char *event, const char *format, ...)
 {
     char text[400];
@@ -388,6 +393,7 @@ static int load_ports(struct volley *volley, const struct chosen *chosen, struct
     return result;
 }
 
+/* at_ns 0: now. */
 static void begin_stream(struct stream *stream, uint64_t at_ns)
 {
     stream->visits++;
@@ -417,6 +423,12 @@ static void disarm_all(struct volley *volley)
     }
 }
 
+static uint64_t soon(void)
+{
+    uint64_t least_ns = clock_monotonic_ns() + START_AHEAD_NS + BEFORE_TICK_NS;
+    return (least_ns / MILLISECOND_NS + 1) * MILLISECOND_NS - BEFORE_TICK_NS;
+}
+
 static int start_chosen(struct volley *volley, struct starting *starting, uint64_t at_ns, struct err *err)
 {
     struct chosen *chosen = &starting->chosen;
@@ -440,9 +452,9 @@ static int start_chosen(struct volley *volley, struct starting *starting, uint64
         result = err_set(err, -ENOMEM, "out of memory");
         goto fail;
     }
-    uint64_t when = at_ns != 0 ? at_ns : clock_monotonic_ns() + START_AHEAD_NS;
+    uint64_t when = at_ns != 0 ? at_ns : soon();
     for (uint32_t i = 0; i < chosen->count; i++)
-        begin_stream(&volley->streams[chosen->streams[i]], when);
+        begin_stream(&volley->streams[chosen->streams[i]], at_ns);
     for (uint32_t p = 0; p < volley->plan->port_count; p++)
         if (streams_are_on(volley, p, chosen))
             port_set_busy(volley->ports[p], true, false);

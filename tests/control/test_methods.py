@@ -295,6 +295,14 @@ def test_a_dry_apply_changes_nothing(client):
     assert after["streams"] == before["streams"] and after["configuration"] == before["configuration"]
 
 
+def test_a_start_that_names_no_time_is_not_armed(client):
+    """It may begin a moment later; that is nobody's business."""
+    for _ in range(20):
+        client.call("Start", streams=["voice"])
+        assert client.call("Counters", streams=["voice"])["streams"][0]["state"] == "running"
+        client.call("Stop")
+
+
 def test_unchanged_streams_go_on_through_an_apply(client):
     client.call("Start", streams=["voice", "video"])
     sent = wait_until(lambda: client.call("Counters", streams=["voice"])["streams"][0]["completed"], "frames")

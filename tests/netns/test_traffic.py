@@ -404,6 +404,23 @@ def test_start_at_a_time_arms_and_begins_then(net, tmp_path):
     judge_time(first - at < 0.005, f"the first frame is {first - at:.6f} s after the time asked for")
 
 
+def realtime_ahead_ns():
+    """Of the monotonic clock, as of the closest of some readings."""
+    readings = []
+    for _ in range(1000):
+        before, monotonic, after = time.time_ns(), time.monotonic_ns(), time.time_ns()
+        readings.append((after - before, (before + after) // 2 - monotonic))
+    return min(readings)[1]
+
+
+def test_frames_of_a_round_rate_are_due_before_the_tick(net, tmp_path):
+    """A start that names no time begins 15 µs before a whole millisecond, and so all frames of 1 kpps do."""
+    frames, _ = captured(net, tmp_path, stream('rate = "1kpps"; count = 200;'))
+    ahead_ns = realtime_ahead_ns()
+    late_us = sorted((ns - ahead_ns + 15_000) % 1_000_000 / 1000 for ns, _ in frames)
+    judge_time(late_us[100] < 200, f"the median frame is {late_us[100]:.0f} µs after its time")
+
+
 @pytest.mark.parametrize("at", ("1999-12-31T23:59:59Z", "1", "2999-01-01T00:00:00Z", "soon"))
 def test_a_time_that_cannot_be_is_refused(net, at):
     east, _ = net.pair()
