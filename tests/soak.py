@@ -59,6 +59,7 @@ EXTRAS = (
      "poisson": EAST.format("poisson", 'rate = "900pps"; arrivals = "poisson"; duration = "forever";')},
 )
 WEST_STREAMS_MOST = 4
+SLOTS = str(1 << 20)  # of the ring that stamps arrivals
 NAMES = ("steady", "max", "mixed", "trains", "first", "w1", "w2", "ramp")
 
 
@@ -84,7 +85,7 @@ class Place:
 
     def begin(self, seconds):
         with open(self.stamps_path, "wb") as out:
-            self.gaps = self.far.popen([os.path.join(netns.BUILD, "tests/bench/gaps"), "peer2", str(seconds)], stdout=out, stderr=subprocess.PIPE)
+            self.gaps = self.far.popen([os.path.join(netns.BUILD, "tests/bench/gaps"), "peer2", str(seconds), SLOTS], stdout=out, stderr=subprocess.PIPE)
         if self.gaps.stderr.readline() != b"ready\n":
             raise Failure("the receiver did not start")
         self.daemon = netns.Daemon(self.tester, configuration({}))

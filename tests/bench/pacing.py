@@ -26,10 +26,10 @@ SENDER = max(os.sched_getaffinity(0))  # the CPU that sends; all else, the recei
 EDGES = [0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1.05, 1.1, 1.25, 1.5, 2, 4, float("inf")]  # of the gap asked for
 
 
-def arrivals(namespace, build, seconds, sending):
-    """Stamps of a slice, taken while sending() runs, which gives back the sender's share of a core; none where the receiver's
-    ring ran over, as it does when a peer sends a second's worth at once."""
-    command = [os.path.join(build, "tests/bench/gaps"), "sink0", str(seconds)]
+def arrivals(namespace, build, seconds, pps, sending):
+    """Stamps of a slice, taken while sending() runs, which gives back the sender's share of a core; none where a peer sent more
+    than twice what it was asked for."""
+    command = [os.path.join(build, "tests/bench/gaps"), "sink0", str(seconds), str(int(2 * seconds * pps))]
     process = namespace.popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stderr.readline() == b"ready\n"
     core = sending()
@@ -111,7 +111,7 @@ def measure(options, namespace, directory):
         for turn in range(options.rounds):
             for pps in rates:
                 for who in found[turn % len(found):] + found[:turn % len(found)]:
-                    stamps, core = arrivals(namespace, options.build, options.seconds + 0.5, lambda w=who, r=pps: w.send(r, options.seconds))
+                    stamps, core = arrivals(namespace, options.build, options.seconds + 0.5, pps, lambda w=who, r=pps: w.send(r, options.seconds))
                     one = judge(stamps, pps, core)
                     if one is not None:
                         slices.append({"who": who.name, "pps": pps, "round": turn, **one})
