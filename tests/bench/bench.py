@@ -343,8 +343,8 @@ def svg(rows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", default=os.environ.get("VOLLEYD_BUILD", "."))
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.8)
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--seconds", type=float, default=0.4)
     parser.add_argument("--only", help="jobs whose name holds this")
     parser.add_argument("--json")
     parser.add_argument("--svg")

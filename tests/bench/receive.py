@@ -3,7 +3,7 @@
 """What receiving costs: one core that takes frames off a veth and analyses them, beside the bare block ring (bare_rx) and
 tcpdump -w /dev/null on the same core.
 
-    receive.py [--pps 300000] [--seconds 0.5] [--rounds 25] [--streams 1,10000] [--json FILE]
+    receive.py [--pps 300000] [--seconds 0.5] [--rounds 11] [--streams 1,10000] [--json FILE]
 
 RPS gives all received frames to the last core, where the receiving thread is pinned too, as a NIC's queue does with its core; all
 else runs on the others. A contender's figure is how long that core was busy, the kernel's part included, for each frame that came;
@@ -171,7 +171,7 @@ def main():
     parser.add_argument("--build", default=os.environ.get("VOLLEYD_BUILD", "."))
     parser.add_argument("--pps", type=int, default=300000)
     parser.add_argument("--seconds", type=float, default=0.5)
-    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--streams", default="1,10000")
     parser.add_argument("--json")
     args = parser.parse_args()
