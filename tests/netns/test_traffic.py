@@ -404,6 +404,24 @@ def test_start_at_a_time_arms_and_begins_then(net, tmp_path):
     judge_time(first - at < 0.005, f"the first frame is {first - at:.6f} s after the time asked for")
 
 
+def test_ports_of_one_daemon_start_together(net, tmp_path):
+    """Each has a CPU; the first frames of both, of twelve starts, by the stamps at both far ends."""
+    east, far = net.space(), net.space()
+    captures = []
+    for interface, peer, mac in (("east0", "peer1", netns.EAST_MAC), ("west0", "peer2", netns.WEST_MAC)):
+        east.veth(interface, far, peer, mac, f"02:00:00:00:02:0{peer[-1]}")
+        captures.append(Capture(net, far, peer, str(tmp_path / peer)))
+    ports = ", ".join(f'{{ name = "{side}"; interface = "{side}0"; pacing = "precise"; late = "10s"; }}' for side in ("east", "west"))
+    streams = ", ".join(f'{{ name = "to_{side}"; port = "{side}"; template = "plain"; rate = "1kpps"; count = 2; }}' for side in ("east", "west"))
+    daemon = net.daemon(east, netns.config(streams, ports=ports))
+    for _ in range(12):
+        daemon.run_to_end()
+    stamps = [[ns for ns, _ in capture.frames(24)][::2] for capture in captures]
+    apart_us = sorted(abs(one - other) / 1000 for one, other in zip(*stamps))
+    print("first frames apart, in µs:", *apart_us)
+    judge_time(apart_us[6] < 50, f"the median start is {apart_us[6]:.0f} µs apart")
+
+
 def realtime_ahead_ns():
     """Of the monotonic clock, as of the closest of some readings."""
     readings = []
