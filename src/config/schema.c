@@ -652,9 +652,9 @@ static const struct key port_keys[] = {
     {"queues", &a_u32, AT(port_spec, queues), .given = NONE, .fallback = "1", .least = 1, .most = QUEUES_MAX,
      .doc = "Rings, each with a worker thread."},
     {"cpus", &some_cpus, AT(port_spec, cpus), .given = NONE, .fallback = "auto", .most = 4095,
-     .doc = "The CPU of each queue's thread, in order. auto: the allowed CPUs with the fewest such threads, "
-            "near the "
-            "card. any: threads may be moved, and then overtake their own frames."},
+     .doc =
+         "The CPU of each queue's thread, in order. auto: those allowed with the fewest such threads, on the "
+         "card's node. any: threads may be moved, and then overtake their own frames."},
     {"pacing", &a_choice, AT(port_spec, pacing), .given = NONE, .fallback = "balanced", .choices = pacings,
      .doc = "What is spent to be on time: precise spins, balanced spins shortly, economy sleeps."},
     {"max_burst", &a_u32, AT(port_spec, max_burst), .given = NONE, .fallback = "32", .least = 1,
