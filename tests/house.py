@@ -17,7 +17,7 @@ ORDER = ["base", "config", "packet", "pace", "engine", "analysis", "plan", "run"
 CLI_MAY = {"base", "config", "cli"}
 CLI_MAY_ALSO = {"control/varlink.h"}
 OWNERS = {  # a header of the outside: which files may know it
-    "linux/if_packet.h": r"src/engine/\w*ring\w*\.[ch]$|src/base/geometry\.c$",
+    "linux/if_packet.h": r"src/engine/(\w*ring\w*|trial)\.[ch]$|src/base/geometry\.c$",
     "libconfig.h": r"src/config/from_libconfig\.c$",
     "libmnl/libmnl.h": r"src/run/link\.c$",
     "seccomp.h": r"src/run/confine\.c$",

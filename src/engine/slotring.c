@@ -14,9 +14,6 @@
 /* A header length longer than any frame: the kernel refuses it (EINVAL) and marks the slot WRONG_FORMAT. */
 #define VNET_IMPOSSIBLE UINT16_MAX
 
-/* Not in the headers of kernels before 6.2. */
-#define VNET_GSO_UDP_L4 5
-
 _Static_assert(sizeof(struct virtio_net_hdr) == VNET_HEADER_BYTES,
                "what PACKET_VNET_HDR puts before a frame");
 

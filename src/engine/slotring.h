@@ -15,7 +15,11 @@
 
 #include "engine/engine.h"
 
-enum { VNET_HEADER_BYTES = 10, VLAN_TAG_BYTES = 4 };
+enum {
+    VNET_HEADER_BYTES = 10,
+    VNET_GSO_UDP_L4 = 5, /* not in the headers of kernels before 6.2 */
+    VLAN_TAG_BYTES = 4
+};
 
 struct slotring_shape {
     uint32_t version; /* 1, 2, 3 */

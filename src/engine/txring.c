@@ -27,6 +27,7 @@
 #include "base/clock.h"
 #include "base/geometry.h"
 #include "engine/slotring.h"
+#include "engine/trial.h"
 
 enum {
     LINEAR_BYTES =
@@ -107,12 +108,18 @@ static int open_socket(struct txring *ring, struct err *err)
     return err_set(err, -errno, "packet socket: %s", strerror(errno));
 }
 
-static bool kernel_segments_udp(void)
+static bool version_segments_udp(void)
 {
     struct utsname name;
     unsigned major = 0, minor = 0;
     return uname(&name) == 0 && sscanf(name.release, "%u.%u", &major, &minor) == 2 &&
            major * 100 + minor >= KERNEL_WITH_UDP_SEGMENTS;
+}
+
+static bool kernel_segments_udp(void)
+{
+    int taken = trial_udp_segments();
+    return taken >= 0 ? taken == 1 : version_segments_udp();
 }
 
 static int check_wishes(const struct engine_wishes *wishes, const struct engine_facts *facts, struct err *err)
@@ -126,7 +133,8 @@ static int check_wishes(const struct engine_wishes *wishes, const struct engine_
         return err_set(err, -EOPNOTSUPP,
                        "UDP segmentation does not go with cooked: it needs the link header");
     if (wishes->segments > 1 && !kernel_segments_udp())
-        return err_set(err, -EOPNOTSUPP, "UDP segmentation on a packet socket needs Linux 6.2 or later");
+        return err_set(err, -EOPNOTSUPP,
+                       "this kernel takes no UDP segments from a packet socket; Linux 6.2 and later do");
     if (wishes->segments <= 1 && !wishes->cooked && wishes->largest_bytes > limit)
         return err_set(err, -EMSGSIZE, "frames of %u bytes do not fit MTU %u: at most %u with a VLAN tag",
                        wishes->largest_bytes, facts->mtu, limit);
