@@ -7,10 +7,10 @@ tcpdump -w /dev/null on the same core.
 
 RPS gives all received frames to the last core, where the receiving thread is pinned too, as a NIC's queue does with its core; all
 else runs on the others. A contender's figure is how long that core was busy, the kernel's part included, for each frame that came;
-a ratio (theirs over ours) is taken within a round, whose order rotates; rounds are short and many, as a virtual machine's speed
-changes by half from one second to the next, and the quarters between which half of all rounds lie are told. The same signed frames are offered in every slice: by a daemon
-that expects them there, or by one that expects them where none arrive, so that a peer is alone. The thread's own CPU time is told beside. A
-slice with drops counts for nothing."""
+a ratio (theirs over ours) is taken within a round, whose order rotates. Rounds are short and many, as a virtual machine's speed
+changes by half from one second to the next; the figures in brackets are those between which half of the rounds lie. The same signed
+frames are offered in every slice: by a daemon that expects them there, or by one that expects them where none arrive, so that a peer
+is alone. The thread's own CPU time is told beside. A slice with drops counts for nothing."""
 
 import argparse
 import json
@@ -149,7 +149,8 @@ def summarise(streams, results):
             "slices": slices, "with_drops": len(slices) - len(taken)}
         pairs = [cost(theirs) / cost(ours) for ours, theirs in zip(results["volleyd"], slices) if cost(ours) and cost(theirs)]
         if name != "volleyd" and pairs:
-            row["ratios"][name] = {"median": statistics.median(pairs), "quarters": statistics.quantiles(pairs + pairs, n=4)[::2], "rounds": pairs}
+            row["ratios"][name] = {"median": statistics.median(pairs), "rounds": pairs,
+                                   "quarters": statistics.quantiles(pairs * 2, n=4)[::2]}  # twice: one round has some too
     return row
 
 

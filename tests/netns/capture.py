@@ -15,22 +15,18 @@ SNAPSHOT, BUFFER_KIB = "2048", "65536"
 class Capture:
     """All frames that arrive at an interface, with nanosecond time stamps of their arrival."""
 
-    def __init__(self, net, space, interface, path, wanted=""):
+    def __init__(self, net, space, interface, path):
         self.path = path
         self.dump = net.process(space, ["tcpdump", "-i", interface, "-Q", "in", "-w", path, "-U", "--immediate-mode", "-s", SNAPSHOT,
-                                        "-B", BUFFER_KIB, "--time-stamp-precision=nano", "-Z", "root", *wanted.split()],
-                                stderr=subprocess.PIPE)
+                                        "-B", BUFFER_KIB, "--time-stamp-precision=nano", "-Z", "root"], stderr=subprocess.PIPE)
         assert b"listening" in self.dump.stderr.readline()
 
     def frames(self, count):
         """(ns, bytes) of each; waits until so many are there."""
         netns.wait_until(lambda: len(self.read()) >= count, 10, f"{count} frames in the capture")
-        self.end()
-        return self.read()
-
-    def end(self):
         self.dump.send_signal(signal.SIGINT)
         self.dump.wait()
+        return self.read()
 
     def read(self):
         with open(self.path, "rb") as file:
