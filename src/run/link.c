@@ -286,30 +286,31 @@ int link_taps(int ifindex)
     return taps;
 }
 
+/* The first line of one of the interface's files in /sys; empty where there is none. */
+static void read_sys(const char *name, const char *attribute, char *line, size_t size)
+{
+    char path[128];
+    snprintf(path, sizeof path, "/sys/class/net/%s/%s", name, attribute);
+    FILE *file = fopen(path, "re");
+    if (file == NULL || fgets(line, (int)size, file) == NULL)
+        line[0] = 0;
+    if (file != NULL)
+        fclose(file);
+}
+
 bool link_picks_queue_by_cpu(const char *name)
 {
-    char path[sizeof "/sys/class/net//queues/tx-0/xps_cpus" + IFNAMSIZ], mask[256] = "";
-    snprintf(path, sizeof path, "/sys/class/net/%s/queues/tx-0/xps_cpus", name);
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return false;
-    bool read = fgets(mask, sizeof mask, file) != NULL;
-    fclose(file);
-    return read && strpbrk(mask, "123456789abcdef") != NULL; /* else "0", or "00,00000000" */
+    char mask[256];
+    read_sys(name, "queues/tx-0/xps_cpus", mask, sizeof mask);
+    return strpbrk(mask, "123456789abcdef") != NULL; /* else "0", or "00,00000000" */
 }
 
 int link_node(const char *name)
 {
-    char path[sizeof "/sys/class/net//device/numa_node" + IFNAMSIZ];
-    int node = -1;
-    snprintf(path, sizeof path, "/sys/class/net/%s/device/numa_node", name);
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return -1;
-    if (fscanf(file, "%d", &node) != 1)
-        node = -1;
-    fclose(file);
-    return node;
+    char number[16];
+    int node;
+    read_sys(name, "device/numa_node", number, sizeof number);
+    return sscanf(number, "%d", &node) == 1 ? node : -1;
 }
 
 /* ---- ethtool netlink ---- */

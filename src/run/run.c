@@ -30,7 +30,7 @@ enum { START_AHEAD_NS = 300000 };
 /* The kernel's tick comes at multiples of a millisecond (HZ 1000, 250, 100: tick_setup_device(),
  * kernel/time/tick-common.c) and takes 10 µs and more. A rate that divides a millisecond meets every tick or
  * none: none when its frames are due shortly before it. */
-enum { MILLISECOND_NS = 1000000, BEFORE_TICK_NS = 15000 };
+enum { BEFORE_TICK_NS = 15000 };
 
 void volley_say(struct volley *volley, const char *event, const char *format, ...)
 {
@@ -426,7 +426,7 @@ static void disarm_all(struct volley *volley)
 static uint64_t soon(void)
 {
     uint64_t least_ns = clock_monotonic_ns() + START_AHEAD_NS + BEFORE_TICK_NS;
-    return (least_ns / MILLISECOND_NS + 1) * MILLISECOND_NS - BEFORE_TICK_NS;
+    return (least_ns / NS_PER_MS + 1) * NS_PER_MS - BEFORE_TICK_NS;
 }
 
 static int start_chosen(struct volley *volley, struct starting *starting, uint64_t at_ns, struct err *err)
@@ -470,13 +470,9 @@ fail:
 }
 
 /* A start of all begins chains at their heads. */
-static void leave_out_followers(const struct volley *volley, struct chosen *chosen)
+static bool is_head(const struct stream *stream)
 {
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < chosen->count; i++)
-        if (!volley->plan->streams[chosen->streams[i]].follows)
-            chosen->streams[kept++] = chosen->streams[i];
-    chosen->count = kept;
+    return !stream->plan->follows;
 }
 
 void volley_start(struct volley *volley, const struct selection *which, const struct start_options *options,
@@ -492,7 +488,7 @@ void volley_start(struct volley *volley, const struct selection *which, const st
                                    : streams_choose(volley, which, &starting->chosen, &err);
     }
     if (result == 0 && which->stream_count == 0)
-        leave_out_followers(volley, &starting->chosen);
+        streams_keep(volley, &starting->chosen, is_head);
     if (result == 0 && starting->chosen.count == 0)
         result = err_set(&err, -ENOENT, "there is no stream to start");
     if (result == 0 &&
